@@ -1,0 +1,873 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * qslog.h - log lines and spans that cost nanoseconds, always compiled in.
+ *
+ *     #define QSLOG_TAG "net"             // before the include; default: the program's name
+ *     #include <qslog.h>
+ *
+ *     QSLOGI("accepted {fd} from {peer}", fd, addr);
+ *     {
+ *             QSLOG_SPAN("handle", "id={}", id);   // until the end of the scope
+ *             ...
+ *     }
+ *
+ * Build: cc -Iusdt app.c usdt/qslog_runtime.c (traceable by `qslog-trace -p PID`), or link
+ * libqslog, which can also write the file in-process (qslog_start(), or QSLOG_FILE=app.qslog).
+ *
+ * Cost: while nobody listens, one load and one branch; arguments are not evaluated. While
+ * somebody listens, one counter read and the stores of the raw arguments into the thread's own
+ * memory: no lock, no atomic read-modify-write, no allocation, no system call, no formatting.
+ * About once per 32 KiB of records a cold function runs, which may trap into an attached tracer.
+ *
+ * Formatting is the decoder's job: formats are fmt's ("{}", "{:x}", "{:>8}", "{name:.3f}", "{{").
+ * Arguments, up to 16: every C integer type, bool, char, float, double, object pointers,
+ * C strings (NULL is allowed), qslog_strn(pointer, length), qslog_bytes(pointer, length).
+ *
+ * Threads: every macro and function may be called from any thread at any time. Signals: the log
+ * and span macros may be used in signal handlers, also in one that interrupted another record.
+ * errno is preserved. Nothing here prints, exits or allocates with malloc.
+ *
+ * Order of this file: what crosses to the tracer (ABI), the API, the internals of the hot path.
+ */
+#ifndef QSLOG_ABI_DEFINED
+#define QSLOG_ABI_DEFINED
+
+/* ---------------------------------------------------------------------------------------------
+ * ABI: the memory that a tracer reads. Fixed width, append only. QSLOG_ABI_ONLY ends here; the
+ * BPF programs, whose types come from vmlinux.h, define it (see qslog_abi.h).
+ */
+#ifndef QSLOG_ABI_ONLY
+#include <stddef.h>
+#include <stdint.h>
+#endif
+
+#define QSLOG_ABI_VERSION 1u
+#define QSLOG_REGISTRY_MAGIC 0x52475351u /* "QSGR" */
+#define QSLOG_ARENA_MAGIC 0x52415351u	 /* "QSAR" */
+#define QSLOG_SITE_MAGIC 0x54495351u	 /* "QSIT" */
+
+#define QSLOG_ARGS_MAX 16
+#define QSLOG_BATCH_BYTES 32768u	/* an owner stops at least this often, to mark and push */
+#define QSLOG_ARENA_HEADER_BYTES 4096u	/* the ring starts this far after struct qslog_arena */
+#define QSLOG_ARENA_BYTES_DEFAULT 262144u
+#define QSLOG_ARENA_BYTES_MIN 262144u
+#define QSLOG_ARENA_BYTES_MAX 67108864u
+#define QSLOG_RECORD_BYTES_MAX 131072u	/* longer strings are cut, and say so */
+#define QSLOG_MARKS 16			/* power of two */
+
+enum qslog_level {
+	QSLOG_LEVEL_VERBOSE = 0,
+	QSLOG_LEVEL_DEBUG = 1,
+	QSLOG_LEVEL_INFO = 2,
+	QSLOG_LEVEL_WARN = 3,
+	QSLOG_LEVEL_ERROR = 4,
+	QSLOG_LEVEL_FATAL = 5,
+	QSLOG_LEVEL_COUNT = 6
+};
+
+/* The first seven are those of the original file format. In a record each argument takes one
+ * 64-bit slot; strings and bytes are followed by their data, padded with zeros to 8 bytes. */
+enum qslog_arg_type {
+	QSLOG_ARG_BOOL = 0,    /* 0 or 1 */
+	QSLOG_ARG_CHAR = 1,    /* one byte */
+	QSLOG_ARG_UINT8 = 2,
+	QSLOG_ARG_UINT64 = 3,  /* unsigned integers of every other width */
+	QSLOG_ARG_FLOAT = 4,   /* low half of the slot: binary32 */
+	QSLOG_ARG_DOUBLE = 5,  /* binary64 */
+	QSLOG_ARG_STR = 6,     /* slot: low half stored length, high half real length */
+	QSLOG_ARG_INT64 = 7,   /* signed integers of every width, sign extended */
+	QSLOG_ARG_POINTER = 8,
+	QSLOG_ARG_BYTES = 9,   /* as STR */
+	QSLOG_ARG_TYPE_COUNT = 10
+};
+
+/* The high half of a STR/BYTES slot of a NULL pointer; the low half is 0. */
+#define QSLOG_STR_NULL 0xffffffffu
+
+enum qslog_site_kind {
+	QSLOG_SITE_LOG = 0,
+	QSLOG_SITE_SPAN = 1,
+	QSLOG_SITE_KIND_COUNT = 2
+};
+
+/* One log or span call in the source. Pointers are to NUL-terminated strings in the process. */
+struct qslog_site {
+	uint32_t magic;	  /* QSLOG_SITE_MAGIC */
+	uint8_t kind;	  /* enum qslog_site_kind */
+	uint8_t level;	  /* enum qslog_level */
+	uint8_t arg_cnt;  /* <= QSLOG_ARGS_MAX */
+	uint8_t flags;	  /* 0 */
+	uint32_t line;
+	uint32_t reserved;
+	const char *format;
+	const char *file;
+	const char *function;
+	const char *tag;  /* NULL: the program's name */
+	const char *name; /* of a span; NULL in a log site */
+	uint8_t types[24]; /* enum qslog_arg_type, arg_cnt of them */
+};
+
+/*
+ * A record is a 16-byte header and the arguments:
+ *   word 0  bits 0-47 address of the site, bits 48-62 size of the record / 8 (header included),
+ *           bit 63 set in the record that leaves a span
+ *   word 1  timestamp counter (TSC; cntvct_el0 on arm64)
+ * A record that leaves a span has one slot: the timestamp counter of the record that entered it.
+ */
+#define QSLOG_RECORD_HEADER_BYTES 16u
+#define QSLOG_RECORD_SITE_MASK 0x0000ffffffffffffull
+#define QSLOG_RECORD_SIZE_SHIFT 48
+#define QSLOG_RECORD_EXIT (1ull << 63)
+
+/* The owner was here, between two records: `records` had been written when the position was `pos`. */
+struct qslog_mark {
+	uint64_t pos;
+	uint64_t records;
+};
+
+enum qslog_arena_state {
+	QSLOG_ARENA_FREE = 0,	/* in no thread's hands; may have records that nobody took yet */
+	QSLOG_ARENA_LIVE = 1,	/* a thread writes it */
+	QSLOG_ARENA_ENDED = 2	/* its thread has ended; not to be reused before it is drained */
+};
+
+/*
+ * A thread's own memory for records. When the thread has ended another may take it over, under a
+ * new key. Positions and counts go on over all lives of the arena and never wrap; the byte at position p is at ring[p & mask], and the ring is mapped twice in a row.
+ * [x, head) is committed; [head, reserve) is being written. A reader copies, then reads `reserve`
+ * again: what lies before reserve - (mask + 1) may have been overwritten meanwhile.
+ */
+struct qslog_arena {
+	/* written by the owner at every record */
+	uint64_t reserve;
+	uint64_t head;
+	uint64_t limit;	   /* the owner stops here to mark, push or drop */
+	uint64_t records;  /* committed */
+	uint64_t mask;	   /* ring bytes - 1 */
+	uint64_t dropped;  /* records that found no room */
+	uint64_t pad0[2];
+	/* written by the owner at stops */
+	uint64_t key;	   /* unique in the process, never reused; 0 while the arena changes hands */
+	uint32_t magic;	   /* QSLOG_ARENA_MAGIC */
+	uint32_t state;	   /* enum qslog_arena_state */
+	uint32_t tid;	   /* as gettid() says in the process */
+	uint32_t index;	   /* in the registry's table */
+	uint64_t pushed;   /* position at the last hit of qslog:batch */
+	uint64_t mark_cnt; /* marks ever set; the newest is marks[(mark_cnt - 1) % QSLOG_MARKS] */
+	uint64_t ended_ns; /* CLOCK_MONOTONIC at which the state became ENDED */
+	uint64_t next;	   /* address of the next in the queue of ended arenas, 0: none */
+	uint64_t pad1;
+	/* written by the in-process collector */
+	uint64_t collected; /* everything before this position may be overwritten */
+	uint64_t pad2[7];
+	struct qslog_mark marks[QSLOG_MARKS];
+	/* where the life of `key` began, and that of the key before it ended */
+	uint64_t born;
+	uint64_t born_records;
+	uint64_t born_dropped;
+	uint64_t last_key; /* 0: none */
+};
+
+/* All arenas of a process. The USDT semaphore of qslog:batch is its first member, so that the
+ * probe's ELF note says where the registry is. */
+struct qslog_registry {
+	uint16_t batch_semaphore;
+	uint16_t pad0;
+	uint32_t magic;	      /* QSLOG_REGISTRY_MAGIC once initialised, 0 before */
+	uint32_t abi_version; /* QSLOG_ABI_VERSION */
+	uint32_t pid;
+	uint64_t table;	      /* address of struct qslog_arena *[table_max] */
+	uint32_t table_max;
+	uint32_t arena_cnt;   /* entries in use: only ever grows */
+	uint64_t key_next;
+	uint64_t lost;	      /* records of threads that could get no arena */
+	uint64_t pad1[2];
+};
+
+/* Who listens at a level: all four words are read as one. */
+union qslog_listeners {
+	struct {
+		uint16_t tracer;    /* semaphore of qslog:level_v ... qslog:level_f */
+		uint16_t record;    /* semaphore of qslog:record */
+		uint16_t collector; /* owned by the in-process collector */
+		uint16_t reserved;
+	} by;
+	uint64_t any;
+};
+
+/* One per program or shared library that has sites. */
+struct qslog_control {
+	union qslog_listeners level[QSLOG_LEVEL_COUNT];
+	struct qslog_control *next;	     /* the runtime's list of them */
+	void (*const *record_probes)(void); /* qslog:record of each level */
+};
+
+#define QSLOG_ABI_ASSERT(cond, name) typedef char qslog_abi_assert_##name[(cond) ? 1 : -1]
+#define QSLOG_ABI_OFFSET(type, member, off) \
+	QSLOG_ABI_ASSERT(__builtin_offsetof(struct type, member) == (off), type##_##member)
+QSLOG_ABI_ASSERT(sizeof(struct qslog_site) == 80, site_size);
+QSLOG_ABI_OFFSET(qslog_site, format, 16);
+QSLOG_ABI_OFFSET(qslog_site, types, 56);
+QSLOG_ABI_OFFSET(qslog_arena, key, 64);
+QSLOG_ABI_OFFSET(qslog_arena, collected, 128);
+QSLOG_ABI_OFFSET(qslog_arena, marks, 192);
+QSLOG_ABI_OFFSET(qslog_arena, born, 448);
+QSLOG_ABI_ASSERT(sizeof(struct qslog_arena) == 480, arena_size);
+QSLOG_ABI_ASSERT(sizeof(struct qslog_registry) == 64, registry_size);
+QSLOG_ABI_ASSERT(sizeof(struct qslog_control) == 64, control_size);
+
+#endif /* QSLOG_ABI_DEFINED */
+
+#if !defined(QSLOG_ABI_ONLY) && !defined(QSLOG_H)
+#define QSLOG_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------------------------------------
+ * API: logs. Levels verbose, debug, info, warn, error, fatal (fatal does not end the program).
+ * The format is a string literal, the arguments are evaluated once, and only while somebody
+ * listens at the level. The _TAG variants take the tag, a string literal, first.
+ */
+#define QSLOGV(...) QSLOG_PRIV_LOG(QSLOG_LEVEL_VERBOSE, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
+#define QSLOGD(...) QSLOG_PRIV_LOG(QSLOG_LEVEL_DEBUG, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
+#define QSLOGI(...) QSLOG_PRIV_LOG(QSLOG_LEVEL_INFO, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
+#define QSLOGW(...) QSLOG_PRIV_LOG(QSLOG_LEVEL_WARN, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
+#define QSLOGE(...) QSLOG_PRIV_LOG(QSLOG_LEVEL_ERROR, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
+#define QSLOGF(...) QSLOG_PRIV_LOG(QSLOG_LEVEL_FATAL, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
+#define QSLOGV_TAG(tag, ...) QSLOG_PRIV_LOG(QSLOG_LEVEL_VERBOSE, "" tag, __VA_ARGS__)
+#define QSLOGD_TAG(tag, ...) QSLOG_PRIV_LOG(QSLOG_LEVEL_DEBUG, "" tag, __VA_ARGS__)
+#define QSLOGI_TAG(tag, ...) QSLOG_PRIV_LOG(QSLOG_LEVEL_INFO, "" tag, __VA_ARGS__)
+#define QSLOGW_TAG(tag, ...) QSLOG_PRIV_LOG(QSLOG_LEVEL_WARN, "" tag, __VA_ARGS__)
+#define QSLOGE_TAG(tag, ...) QSLOG_PRIV_LOG(QSLOG_LEVEL_ERROR, "" tag, __VA_ARGS__)
+#define QSLOGF_TAG(tag, ...) QSLOG_PRIV_LOG(QSLOG_LEVEL_FATAL, "" tag, __VA_ARGS__)
+
+/* An argument of `len` bytes that needs no NUL: text, and bytes that are not text (shown in hex).
+ * `data` may be NULL. More than fits a record (QSLOG_RECORD_BYTES_MAX) is cut, and the cut shown. */
+struct qslog_str {
+	const char *data;
+	size_t len;
+};
+struct qslog_blob {
+	const void *data;
+	size_t len;
+};
+static inline struct qslog_str qslog_strn(const char *data, size_t len)
+{
+	struct qslog_str s;
+
+	s.data = data;
+	s.len = len;
+	return s;
+}
+static inline struct qslog_blob qslog_bytes(const void *data, size_t len)
+{
+	struct qslog_blob b;
+
+	b.data = data;
+	b.len = len;
+	return b;
+}
+
+/* ---------------------------------------------------------------------------------------------
+ * API: spans, on one thread, of level QSLOG_SPAN_LEVEL (default: info; an enum qslog_level).
+ *
+ *     QSLOG_SPAN("name");                        to the end of the scope
+ *     QSLOG_SPAN("name", "id={}", id);           with arguments, as in a log
+ *     QSLOG_SPAN_BEGIN(s, "name", "id={}", id);  declares struct qslog_span s
+ *     QSLOG_SPAN_END(s);                         a second end does nothing
+ *
+ * Entering and leaving are both written, so that a span that is open when the program dies is in
+ * the file. A span that was entered while nobody listened leaves no record.
+ */
+struct qslog_span {
+	const struct qslog_site *site;
+	uint64_t start; /* timestamp counter; 0: not recorded */
+};
+
+#ifndef QSLOG_SPAN_LEVEL
+#define QSLOG_SPAN_LEVEL QSLOG_LEVEL_INFO
+#endif
+
+#define QSLOG_SPAN(...) QSLOG_PRIV_SPAN_SCOPED(__COUNTER__, __VA_ARGS__)
+#define QSLOG_SPAN_BEGIN(var, ...)                                                          \
+	QSLOG_PRIV_SPAN_SITE(QSLOG_PRIV_CAT(qslog_priv_site_of_, var), __VA_ARGS__);         \
+	struct qslog_span var =                                                             \
+		QSLOG_PRIV_SPAN_ENTER(QSLOG_PRIV_CAT(qslog_priv_site_of_, var), __VA_ARGS__)
+#define QSLOG_SPAN_END(var) qslog_span_end(&(var))
+
+/* ---------------------------------------------------------------------------------------------
+ * API: the process.
+ */
+struct qslog_stats {
+	uint64_t recorded; /* records committed by all threads since the start of the process */
+	uint64_t lost;	   /* records that found no room, or no arena */
+	uint64_t arenas;   /* that exist now */
+	uint64_t bytes;	   /* of records committed */
+};
+/* Sums over all threads, live and ended; a record that is being written may or may not count. */
+void qslog_stats_get(struct qslog_stats *stats);
+
+/* Hands over what has been recorded so far: pushes the calling thread's records to attached
+ * tracers; with the in-process collector running, returns when the records that any thread had
+ * committed before the call are in the file (readable by others). 0, or a negative errno of the
+ * file. Not for signal handlers. */
+int qslog_flush(void);
+
+/*
+ * In-process mode, in libqslog only: a collector thread writes the file.
+ *
+ *     struct qslog_options o = QSLOG_OPTIONS_INIT;
+ *     o.path = "app.qslog";
+ *     int err = qslog_start(&o);
+ *
+ * QSLOG_FILE=app.qslog in the environment starts it before main() without a call. At exit() the
+ * collector is stopped after everything is written.
+ */
+struct qslog_options {
+	size_t size;	      /* sizeof(struct qslog_options): set by QSLOG_OPTIONS_INIT */
+	const char *path;     /* output; NULL: QSLOG_FILE */
+	int level;	      /* lowest recorded, enum qslog_level; -1: QSLOG_LEVEL, else verbose */
+	unsigned int flush_ms; /* 1..60000; 0: QSLOG_FLUSH_MS, else 100 */
+	size_t arena_bytes;   /* per thread, power of two, 256 KiB..64 MiB; 0: QSLOG_ARENA_SIZE, else 256 KiB */
+};
+#define QSLOG_OPTIONS_INIT {sizeof(struct qslog_options), NULL, -1, 0, 0}
+
+/* NULL: environment, then defaults. 0; -EINVAL: an option out of range or no path; -EALREADY: it
+ * runs already; else the -errno of the output file or of the thread. */
+int qslog_start(const struct qslog_options *options);
+/* Stops recording, writes what is left, closes the file. 0; -ESRCH: not running; else the first
+ * -errno of the output file. Other threads may go on logging: from then on it is off. */
+int qslog_stop(void);
+
+/* ---------------------------------------------------------------------------------------------
+ * Internals: what the macros expand to. Nothing below is for direct use.
+ */
+extern struct qslog_control qslog_priv_control __attribute__((visibility("hidden")));
+extern __thread struct qslog_arena *qslog_priv_arena __attribute__((tls_model("initial-exec")));
+
+struct qslog_priv_slot {
+	struct qslog_arena *arena; /* NULL: the record is dropped */
+	uint64_t start;
+};
+/* The cold half of a reservation that went past the limit. */
+struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64_t start,
+					       uint64_t bytes) __attribute__((cold));
+/* Fires qslog:record of the level, for those who attached to it. */
+void qslog_priv_record_hit(const struct qslog_control *control, const struct qslog_site *site,
+			   const void *record) __attribute__((cold));
+void qslog_priv_module_add(struct qslog_control *control, void (*const *record_probes)(void));
+void qslog_priv_module_remove(struct qslog_control *control);
+
+#define QSLOG_PRIV_INLINE static inline __attribute__((always_inline))
+#define QSLOG_PRIV_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define QSLOG_PRIV_CAT2(a, b) a##b
+#define QSLOG_PRIV_CAT(a, b) QSLOG_PRIV_CAT2(a, b)
+#ifdef QSLOG_TAG
+#define QSLOG_PRIV_FILE_TAG "" QSLOG_TAG
+#else
+#define QSLOG_PRIV_FILE_TAG ((const char *)0)
+#endif
+
+/* --- The control words, the probes that only carry a semaphore, and the record probes: once per
+ * program or shared library (a COMDAT group), so that no access goes through a copy relocation
+ * and "off" is one load. The notes are those of systemtap's <sys/sdt.h> (version 3); a probe is a
+ * one-byte (arm64: one-instruction) nop, as uprobes need. */
+#if defined(__x86_64__)
+#define QSLOG_PRIV_RECORD_ARGS "8@%rdi 8@%rsi -4@%edx -4@%ecx 8@%r8 4@%r9d"
+#elif defined(__aarch64__)
+#define QSLOG_PRIV_RECORD_ARGS "8@x0 8@x1 -4@x2 -4@x3 8@x4 4@x5"
+#else
+#error "qslog: x86-64 and arm64 only"
+#endif
+
+/* The guard is for link-time optimisation, which puts several files' assembly into one. */
+__asm__(".ifndef qslog_priv_control\n"
+	".macro qslog_priv_note probe, semaphore, name, args\n"
+	".pushsection .note.stapsdt,\"?\",\"note\"\n"
+	".balign 4\n"
+	".4byte 992f-991f, 994f-993f, 3\n"
+	"991: .asciz \"stapsdt\"\n"
+	"992: .balign 4\n"
+	"993: .8byte \\probe, _.stapsdt.base, \\semaphore\n"
+	".asciz \"qslog\"\n"
+	".asciz \"\\name\"\n"
+	".asciz \"\\args\"\n"
+	"994: .balign 4\n"
+	".popsection\n"
+	".endm\n"
+	".macro qslog_priv_level letter, offset\n"
+	"qslog_priv_level_\\letter: nop\n"
+	"qslog_priv_record_\\letter: nop\n"
+	"ret\n"
+	"qslog_priv_note qslog_priv_level_\\letter, qslog_priv_control+\\offset, level_\\letter\n"
+	"qslog_priv_note qslog_priv_record_\\letter, qslog_priv_control+\\offset+2, record, "
+	"\"" QSLOG_PRIV_RECORD_ARGS "\"\n"
+	".endm\n"
+	".pushsection .text.qslog_probes,\"axG\",%progbits,qslog_priv_control,comdat\n"
+	".balign 16\n"
+	"qslog_priv_level v, 0\n"
+	"qslog_priv_level d, 8\n"
+	"qslog_priv_level i, 16\n"
+	"qslog_priv_level w, 24\n"
+	"qslog_priv_level e, 32\n"
+	"qslog_priv_level f, 40\n"
+	".popsection\n"
+	".purgem qslog_priv_level\n"
+	".purgem qslog_priv_note\n"
+	".pushsection .probes,\"awG\",%progbits,qslog_priv_control,comdat\n"
+	".balign 64\n"
+	".globl qslog_priv_control\n"
+	".hidden qslog_priv_control\n"
+	".type qslog_priv_control, %object\n"
+	".size qslog_priv_control, 64\n"
+	"qslog_priv_control: .zero 64\n"
+	".popsection\n"
+	".pushsection .data.rel.ro.qslog_probes,\"awG\",%progbits,qslog_priv_control,comdat\n"
+	".balign 8\n"
+	".globl qslog_priv_record_probes\n"
+	".hidden qslog_priv_record_probes\n"
+	"qslog_priv_record_probes:\n"
+	".8byte qslog_priv_record_v, qslog_priv_record_d, qslog_priv_record_i\n"
+	".8byte qslog_priv_record_w, qslog_priv_record_e, qslog_priv_record_f\n"
+	".popsection\n"
+	".pushsection .init_array,\"awG\",%init_array,qslog_priv_control,comdat\n"
+	".balign 8\n"
+	".8byte qslog_priv_module_init\n"
+	".popsection\n"
+	".pushsection .fini_array,\"awG\",%fini_array,qslog_priv_control,comdat\n"
+	".balign 8\n"
+	".8byte qslog_priv_module_fini\n"
+	".popsection\n"
+	".endif\n");
+/* What lets readers of notes undo prelinking; systemtap's header makes the same one. */
+__asm__(".ifndef _.stapsdt.base\n"
+	".pushsection .stapsdt.base,\"aG\",\"progbits\",.stapsdt.base,comdat\n"
+	".weak _.stapsdt.base\n"
+	".hidden _.stapsdt.base\n"
+	"_.stapsdt.base: .space 1\n"
+	".size _.stapsdt.base, 1\n"
+	".popsection\n"
+	".endif\n");
+
+extern void (*const qslog_priv_record_probes[QSLOG_LEVEL_COUNT])(void)
+	__attribute__((visibility("hidden")));
+
+/* Weak and hidden: one per program or library, called through the arrays above. */
+void qslog_priv_module_init(void) __attribute__((weak, visibility("hidden"), used, cold));
+void qslog_priv_module_init(void)
+{
+	qslog_priv_module_add(&qslog_priv_control, qslog_priv_record_probes);
+}
+void qslog_priv_module_fini(void) __attribute__((weak, visibility("hidden"), used, cold));
+void qslog_priv_module_fini(void)
+{
+	qslog_priv_module_remove(&qslog_priv_control);
+}
+
+/* --- Who listens: all four words of the level. */
+static inline uint64_t qslog_priv_listeners(enum qslog_level level)
+{
+	return __atomic_load_n(&qslog_priv_control.level[level].any, __ATOMIC_RELAXED);
+}
+static inline int qslog_priv_record_wanted(uint64_t listeners)
+{
+	union qslog_listeners l;
+
+	l.any = listeners;
+	return __builtin_expect(l.by.record, 0) != 0;
+}
+
+static inline uint64_t qslog_priv_counter(void)
+{
+#if defined(__x86_64__)
+	return __builtin_ia32_rdtsc();
+#else
+	uint64_t value;
+
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(value));
+	return value;
+#endif
+}
+
+/* Reserves in a way that a signal handler of the same thread cannot break: one instruction on
+ * x86-64, without lock prefix; an exclusive pair or LDADD on arm64. */
+static inline uint64_t qslog_priv_reserve_add(uint64_t *reserve, uint64_t bytes)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("xaddq %0, %1" : "+r"(bytes), "+m"(*reserve) : : "memory", "cc");
+	return bytes;
+#else
+	return __atomic_fetch_add(reserve, bytes, __ATOMIC_RELAXED);
+#endif
+}
+static inline void qslog_priv_count_one(uint64_t *records)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("incq %0" : "+m"(*records) : : "memory", "cc");
+#else
+	__atomic_fetch_add(records, 1, __ATOMIC_RELAXED);
+#endif
+}
+
+/* A record being written. */
+struct qslog_priv_record {
+	struct qslog_arena *arena;
+	uint64_t start;
+	uint64_t counter;
+	uint64_t *words;
+};
+
+/* Room for `bytes` (a multiple of 8, <= QSLOG_RECORD_BYTES_MAX); 0: dropped and counted. */
+QSLOG_PRIV_INLINE int qslog_priv_record_open(struct qslog_priv_record *r, const struct qslog_site *site,
+					 uint64_t flags, uint64_t bytes)
+{
+	struct qslog_arena *arena = qslog_priv_arena;
+	uint64_t start = qslog_priv_reserve_add(&arena->reserve, bytes);
+	uint64_t *words;
+
+	if (QSLOG_PRIV_UNLIKELY(start + bytes > *(volatile uint64_t *)&arena->limit)) {
+		struct qslog_priv_slot slot = qslog_priv_reserve_slow(arena, start, bytes);
+
+		arena = slot.arena;
+		start = slot.start;
+		if (!arena)
+			return 0;
+	}
+	words = (uint64_t *)((char *)arena + QSLOG_ARENA_HEADER_BYTES + (start & arena->mask));
+	words[0] = (uint64_t)(uintptr_t)site + (bytes << (QSLOG_RECORD_SIZE_SHIFT - 3)) + flags;
+	r->counter = qslog_priv_counter();
+	words[1] = r->counter;
+	r->arena = arena;
+	r->start = start;
+	r->words = words;
+	return 1;
+}
+
+/*
+ * Publishes the record, and with it those that signal handlers wrote meanwhile behind it: a
+ * handler that interrupted a record sees head before its own start and leaves publishing to the
+ * interrupted one, which looks again whether something was reserved after it read.
+ */
+QSLOG_PRIV_INLINE void qslog_priv_record_commit(const struct qslog_priv_record *r)
+{
+	struct qslog_arena *arena = r->arena;
+
+	qslog_priv_count_one(&arena->records);
+	if (__builtin_expect(*(volatile uint64_t *)&arena->head == r->start, 1)) {
+		uint64_t reserved;
+
+		do {
+			reserved = *(volatile uint64_t *)&arena->reserve;
+			__atomic_store_n(&arena->head, reserved, __ATOMIC_RELEASE);
+			__atomic_signal_fence(__ATOMIC_SEQ_CST);
+		} while (QSLOG_PRIV_UNLIKELY(*(volatile uint64_t *)&arena->reserve != reserved));
+	}
+}
+
+/* --- Arguments: captured once as a slot (and, for strings, data), then sized, then stored. */
+struct qslog_priv_text {
+	const void *data;
+	uint64_t slot; /* low half stored length, high half real length */
+};
+
+static inline uint64_t qslog_priv_take_bool(_Bool v) { return v; }
+static inline uint64_t qslog_priv_take_char(char v) { return (unsigned char)v; }
+static inline uint64_t qslog_priv_take_i(long long v) { return (uint64_t)v; }
+static inline uint64_t qslog_priv_take_u(unsigned long long v) { return v; }
+static inline uint64_t qslog_priv_take_pointer(const volatile void *v) { return (uint64_t)(uintptr_t)v; }
+static inline uint64_t qslog_priv_take_float(float v)
+{
+	uint32_t bits;
+
+	__builtin_memcpy(&bits, &v, sizeof(bits));
+	return bits;
+}
+static inline uint64_t qslog_priv_take_double(long double wide)
+{
+	double v = (double)wide;
+	uint64_t bits;
+
+	__builtin_memcpy(&bits, &v, sizeof(bits));
+	return bits;
+}
+static inline struct qslog_priv_text qslog_priv_take_text(const void *data, size_t len)
+{
+	struct qslog_priv_text t;
+	uint64_t real;
+
+	t.data = data;
+	if (!data) {
+		t.slot = (uint64_t)QSLOG_STR_NULL << 32;
+		return t;
+	}
+	real = len < QSLOG_STR_NULL ? len : QSLOG_STR_NULL - 1;
+	t.slot = real | real << 32;
+	return t;
+}
+static inline struct qslog_priv_text qslog_priv_take_cstr(const char *v)
+{
+	return qslog_priv_take_text(v, v ? __builtin_strlen(v) : 0);
+}
+static inline struct qslog_priv_text qslog_priv_take_strn(struct qslog_str v)
+{
+	return qslog_priv_take_text(v.data, v.len);
+}
+static inline struct qslog_priv_text qslog_priv_take_blob(struct qslog_blob v)
+{
+	return qslog_priv_take_text(v.data, v.len);
+}
+
+/* Bytes behind the slot. */
+static inline uint64_t qslog_priv_extra_slot(uint64_t v) { (void)v; return 0; }
+static inline uint64_t qslog_priv_extra_text(struct qslog_priv_text t)
+{
+	return ((t.slot & 0xffffffffu) + 7) & ~7ull;
+}
+
+/* Cuts the texts of a record so that it fits; returns the new total of extra bytes. */
+static inline uint64_t qslog_priv_cut_slot(uint64_t *v, uint64_t cap) { (void)v; (void)cap; return 0; }
+static inline uint64_t qslog_priv_cut_text(struct qslog_priv_text *t, uint64_t cap)
+{
+	if ((t->slot & 0xffffffffu) > cap)
+		t->slot = (t->slot & ~0xffffffffull) | cap;
+	return qslog_priv_extra_text(*t);
+}
+
+static inline uint64_t *qslog_priv_put_slot(uint64_t *p, uint64_t v)
+{
+	*p = v;
+	return p + 1;
+}
+static inline uint64_t *qslog_priv_put_text(uint64_t *p, struct qslog_priv_text t)
+{
+	uint64_t len = t.slot & 0xffffffffu;
+
+	*p++ = t.slot;
+	if (len) {
+		p[(len - 1) / 8] = 0; /* the padding is zeros */
+		__builtin_memcpy(p, t.data, len);
+	}
+	return p + (len + 7) / 8;
+}
+
+/* --- The preprocessor: how many arguments follow the format, and a macro for each of them. */
+#define QSLOG_PRIV_NTH(a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, a16,   \
+		       a17, a18, a19, a20, n, ...)                                                 \
+	n
+#define QSLOG_PRIV_CNT(...)                                                                        \
+	QSLOG_PRIV_NTH(__VA_ARGS__, more_than_16_arguments, more_than_16_arguments,                 \
+		       more_than_16_arguments, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, \
+		       2, 1, 0, 0)
+#define QSLOG_PRIV_FIRST(...) QSLOG_PRIV_FIRST_(__VA_ARGS__, 0)
+#define QSLOG_PRIV_FIRST_(a, ...) a
+#define QSLOG_PRIV_SECOND(...) QSLOG_PRIV_SECOND_(__VA_ARGS__, "", 0)
+#define QSLOG_PRIV_SECOND_(a, b, ...) b
+
+/* m(index, argument) for each argument behind the format: (format, arguments...) */
+#define QSLOG_PRIV_EACH(m, ...) \
+	QSLOG_PRIV_CAT(QSLOG_PRIV_EACH_, QSLOG_PRIV_CNT(__VA_ARGS__))(m, __VA_ARGS__)
+#define QSLOG_PRIV_EACH_0(m, f)
+#define QSLOG_PRIV_EACH_1(m, f, a1) \
+	m(1, a1)
+#define QSLOG_PRIV_EACH_2(m, f, a1, a2) \
+	m(1, a1) m(2, a2)
+#define QSLOG_PRIV_EACH_3(m, f, a1, a2, a3) \
+	m(1, a1) m(2, a2) m(3, a3)
+#define QSLOG_PRIV_EACH_4(m, f, a1, a2, a3, a4) \
+	m(1, a1) m(2, a2) m(3, a3) m(4, a4)
+#define QSLOG_PRIV_EACH_5(m, f, a1, a2, a3, a4, a5) \
+	m(1, a1) m(2, a2) m(3, a3) m(4, a4) m(5, a5)
+#define QSLOG_PRIV_EACH_6(m, f, a1, a2, a3, a4, a5, a6) \
+	m(1, a1) m(2, a2) m(3, a3) m(4, a4) m(5, a5) m(6, a6)
+#define QSLOG_PRIV_EACH_7(m, f, a1, a2, a3, a4, a5, a6, a7) \
+	m(1, a1) m(2, a2) m(3, a3) m(4, a4) m(5, a5) m(6, a6) m(7, a7)
+#define QSLOG_PRIV_EACH_8(m, f, a1, a2, a3, a4, a5, a6, a7, a8) \
+	m(1, a1) m(2, a2) m(3, a3) m(4, a4) m(5, a5) m(6, a6) m(7, a7) m(8, a8)
+#define QSLOG_PRIV_EACH_9(m, f, a1, a2, a3, a4, a5, a6, a7, a8, a9) \
+	m(1, a1) m(2, a2) m(3, a3) m(4, a4) m(5, a5) m(6, a6) m(7, a7) m(8, a8) m(9, a9)
+#define QSLOG_PRIV_EACH_10(m, f, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10) \
+	m(1, a1) m(2, a2) m(3, a3) m(4, a4) m(5, a5) m(6, a6) m(7, a7) m(8, a8) m(9, a9) m(10, a10)
+#define QSLOG_PRIV_EACH_11(m, f, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11) \
+	m(1, a1) m(2, a2) m(3, a3) m(4, a4) m(5, a5) m(6, a6) m(7, a7) m(8, a8) m(9, a9) m(10, a10) m(11, a11)
+#define QSLOG_PRIV_EACH_12(m, f, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12) \
+	m(1, a1) m(2, a2) m(3, a3) m(4, a4) m(5, a5) m(6, a6) m(7, a7) m(8, a8) m(9, a9) m(10, a10) m(11, a11) m(12, a12)
+#define QSLOG_PRIV_EACH_13(m, f, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13) \
+	m(1, a1) m(2, a2) m(3, a3) m(4, a4) m(5, a5) m(6, a6) m(7, a7) m(8, a8) m(9, a9) m(10, a10) m(11, a11) m(12, a12) m(13, a13)
+#define QSLOG_PRIV_EACH_14(m, f, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14) \
+	m(1, a1) m(2, a2) m(3, a3) m(4, a4) m(5, a5) m(6, a6) m(7, a7) m(8, a8) m(9, a9) m(10, a10) m(11, a11) m(12, a12) m(13, a13) m(14, a14)
+#define QSLOG_PRIV_EACH_15(m, f, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15) \
+	m(1, a1) m(2, a2) m(3, a3) m(4, a4) m(5, a5) m(6, a6) m(7, a7) m(8, a8) m(9, a9) m(10, a10) m(11, a11) m(12, a12) m(13, a13) m(14, a14) m(15, a15)
+#define QSLOG_PRIV_EACH_16(m, f, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, a16) \
+	m(1, a1) m(2, a2) m(3, a3) m(4, a4) m(5, a5) m(6, a6) m(7, a7) m(8, a8) m(9, a9) m(10, a10) m(11, a11) m(12, a12) m(13, a13) m(14, a14) m(15, a15) m(16, a16)
+/* The same behind (name), (name, format), (name, format, arguments...) */
+#define QSLOG_PRIV_SPAN_EACH(m, ...) \
+	QSLOG_PRIV_CAT(QSLOG_PRIV_SPAN_EACH_, QSLOG_PRIV_CNT(__VA_ARGS__))(m, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_EACH_0(m, name)
+#define QSLOG_PRIV_SPAN_EACH_1(m, name, ...) QSLOG_PRIV_EACH_0(m, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_EACH_2(m, name, ...) QSLOG_PRIV_EACH_1(m, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_EACH_3(m, name, ...) QSLOG_PRIV_EACH_2(m, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_EACH_4(m, name, ...) QSLOG_PRIV_EACH_3(m, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_EACH_5(m, name, ...) QSLOG_PRIV_EACH_4(m, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_EACH_6(m, name, ...) QSLOG_PRIV_EACH_5(m, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_EACH_7(m, name, ...) QSLOG_PRIV_EACH_6(m, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_EACH_8(m, name, ...) QSLOG_PRIV_EACH_7(m, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_EACH_9(m, name, ...) QSLOG_PRIV_EACH_8(m, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_EACH_10(m, name, ...) QSLOG_PRIV_EACH_9(m, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_EACH_11(m, name, ...) QSLOG_PRIV_EACH_10(m, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_EACH_12(m, name, ...) QSLOG_PRIV_EACH_11(m, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_EACH_13(m, name, ...) QSLOG_PRIV_EACH_12(m, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_EACH_14(m, name, ...) QSLOG_PRIV_EACH_13(m, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_EACH_15(m, name, ...) QSLOG_PRIV_EACH_14(m, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_EACH_16(m, name, ...) QSLOG_PRIV_EACH_15(m, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_EACH_17(m, name, ...) QSLOG_PRIV_EACH_16(m, __VA_ARGS__)
+
+#define QSLOG_PRIV_TYPE(x)                                                                          \
+	_Generic((x), _Bool: QSLOG_ARG_BOOL, char: QSLOG_ARG_CHAR, unsigned char: QSLOG_ARG_UINT8,  \
+		 signed char: QSLOG_ARG_INT64, short: QSLOG_ARG_INT64, int: QSLOG_ARG_INT64,        \
+		 long: QSLOG_ARG_INT64, long long: QSLOG_ARG_INT64,                                 \
+		 unsigned short: QSLOG_ARG_UINT64, unsigned int: QSLOG_ARG_UINT64,                  \
+		 unsigned long: QSLOG_ARG_UINT64, unsigned long long: QSLOG_ARG_UINT64,             \
+		 float: QSLOG_ARG_FLOAT, double: QSLOG_ARG_DOUBLE, long double: QSLOG_ARG_DOUBLE,   \
+		 char *: QSLOG_ARG_STR, const char *: QSLOG_ARG_STR,                                \
+		 struct qslog_str: QSLOG_ARG_STR, struct qslog_blob: QSLOG_ARG_BYTES,               \
+		 default: QSLOG_ARG_POINTER)
+#define QSLOG_PRIV_TAKE(x)                                                                          \
+	_Generic((x), _Bool: qslog_priv_take_bool, char: qslog_priv_take_char,                      \
+		 unsigned char: qslog_priv_take_u, signed char: qslog_priv_take_i,                  \
+		 short: qslog_priv_take_i, int: qslog_priv_take_i, long: qslog_priv_take_i,         \
+		 long long: qslog_priv_take_i, unsigned short: qslog_priv_take_u,                   \
+		 unsigned int: qslog_priv_take_u, unsigned long: qslog_priv_take_u,                 \
+		 unsigned long long: qslog_priv_take_u, float: qslog_priv_take_float,               \
+		 double: qslog_priv_take_double, long double: qslog_priv_take_double,               \
+		 char *: qslog_priv_take_cstr, const char *: qslog_priv_take_cstr,                  \
+		 struct qslog_str: qslog_priv_take_strn, struct qslog_blob: qslog_priv_take_blob,   \
+		 default: qslog_priv_take_pointer)(x)
+#define QSLOG_PRIV_EXTRA(v)                                                                         \
+	_Generic((v), struct qslog_priv_text: qslog_priv_extra_text, default: qslog_priv_extra_slot)(v)
+#define QSLOG_PRIV_IS_TEXT(v) _Generic((v), struct qslog_priv_text: 1u, default: 0u)
+#define QSLOG_PRIV_CUT(v, cap)                                                                      \
+	_Generic((v), struct qslog_priv_text: qslog_priv_cut_text, default: qslog_priv_cut_slot)(&(v), cap)
+#define QSLOG_PRIV_PUT(p, v)                                                                        \
+	_Generic((v), struct qslog_priv_text: qslog_priv_put_text, default: qslog_priv_put_slot)(p, v)
+
+#define QSLOG_PRIV_M_TYPE(i, a) (uint8_t)QSLOG_PRIV_TYPE(a),
+#define QSLOG_PRIV_M_ONE(i, a) +1
+#define QSLOG_PRIV_M_TAKE(i, a) __extension__ __auto_type qslog_priv_a##i = QSLOG_PRIV_TAKE(a);
+#define QSLOG_PRIV_M_EXTRA(i, a) +QSLOG_PRIV_EXTRA(qslog_priv_a##i)
+#define QSLOG_PRIV_M_TEXTS(i, a) +QSLOG_PRIV_IS_TEXT(qslog_priv_a##i)
+#define QSLOG_PRIV_M_CUT(i, a) +QSLOG_PRIV_CUT(qslog_priv_a##i, qslog_priv_cap)
+#define QSLOG_PRIV_M_PUT(i, a) qslog_priv_p = QSLOG_PRIV_PUT(qslog_priv_p, qslog_priv_a##i);
+
+#define QSLOG_PRIV_SITE(each, kind, level, tag, format, name, ...)                                  \
+	{QSLOG_SITE_MAGIC, kind, level, (uint8_t)(0 each(QSLOG_PRIV_M_ONE, __VA_ARGS__)), 0,        \
+	 __LINE__, 0, "" format, __FILE__, __func__, tag, name,                                     \
+	 {each(QSLOG_PRIV_M_TYPE, __VA_ARGS__) 0}}
+
+/* Writes the record of `site`; what = statements run with the open record qslog_priv_r. */
+#define QSLOG_PRIV_WRITE(each, site, listeners, what, ...)                                          \
+	each(QSLOG_PRIV_M_TAKE, __VA_ARGS__)                                                        \
+	struct qslog_priv_record qslog_priv_r;                                                      \
+	uint64_t qslog_priv_bytes = QSLOG_RECORD_HEADER_BYTES +                                     \
+				    8u * (0u each(QSLOG_PRIV_M_ONE, __VA_ARGS__)) each(             \
+					     QSLOG_PRIV_M_EXTRA, __VA_ARGS__);                      \
+	if (QSLOG_PRIV_UNLIKELY(qslog_priv_bytes > QSLOG_RECORD_BYTES_MAX)) {                       \
+		const uint64_t qslog_priv_texts = 0u each(QSLOG_PRIV_M_TEXTS, __VA_ARGS__);         \
+		const uint64_t qslog_priv_cap =                                                     \
+			((QSLOG_RECORD_BYTES_MAX - QSLOG_RECORD_HEADER_BYTES -                      \
+			  8u * QSLOG_ARGS_MAX) /                                                    \
+			 (qslog_priv_texts ? qslog_priv_texts : 1u)) & ~7ull;                       \
+		(void)qslog_priv_cap;                                                               \
+		qslog_priv_bytes = QSLOG_RECORD_HEADER_BYTES +                                      \
+				   8u * (0u each(QSLOG_PRIV_M_ONE, __VA_ARGS__)) each(              \
+					    QSLOG_PRIV_M_CUT, __VA_ARGS__);                         \
+	}                                                                                           \
+	if (qslog_priv_record_open(&qslog_priv_r, site, 0, qslog_priv_bytes)) {                     \
+		uint64_t *qslog_priv_p = qslog_priv_r.words + 2;                                    \
+		each(QSLOG_PRIV_M_PUT, __VA_ARGS__)                                                 \
+		(void)qslog_priv_p;                                                                 \
+		qslog_priv_record_commit(&qslog_priv_r);                                            \
+		what                                                                                \
+		if (qslog_priv_record_wanted(listeners))                                            \
+			qslog_priv_record_hit(&qslog_priv_control, site, qslog_priv_r.words);       \
+	}
+
+#define QSLOG_PRIV_LOG(level_, tag_, ...)                                                           \
+	do {                                                                                        \
+		static const struct qslog_site qslog_priv_site =                                    \
+			QSLOG_PRIV_SITE(QSLOG_PRIV_EACH, QSLOG_SITE_LOG, level_, tag_,              \
+					QSLOG_PRIV_FIRST(__VA_ARGS__), (const char *)0,             \
+					__VA_ARGS__);                                               \
+		const uint64_t qslog_priv_on = qslog_priv_listeners(level_);                        \
+		if (QSLOG_PRIV_UNLIKELY(qslog_priv_on)) {                                           \
+			QSLOG_PRIV_WRITE(QSLOG_PRIV_EACH, &qslog_priv_site, qslog_priv_on, ,        \
+					 __VA_ARGS__)                                               \
+		}                                                                                   \
+	} while (0)
+
+#define QSLOG_PRIV_SPAN_SITE(site, ...)                                                             \
+	static const struct qslog_site site = QSLOG_PRIV_SITE(                                      \
+		QSLOG_PRIV_SPAN_EACH, QSLOG_SITE_SPAN, QSLOG_SPAN_LEVEL, QSLOG_PRIV_FILE_TAG,       \
+		QSLOG_PRIV_SECOND(__VA_ARGS__), "" QSLOG_PRIV_FIRST(__VA_ARGS__), __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_ENTER(site_, ...)                                                           \
+	__extension__({                                                                             \
+		struct qslog_span qslog_priv_span = {&site_, 0};                                    \
+		const uint64_t qslog_priv_on = qslog_priv_listeners(QSLOG_SPAN_LEVEL);              \
+		if (QSLOG_PRIV_UNLIKELY(qslog_priv_on)) {                                           \
+			QSLOG_PRIV_WRITE(QSLOG_PRIV_SPAN_EACH, &site_, qslog_priv_on,               \
+					 qslog_priv_span.start = qslog_priv_r.counter;,             \
+					 __VA_ARGS__)                                               \
+		}                                                                                   \
+		qslog_priv_span;                                                                    \
+	})
+#define QSLOG_PRIV_SPAN_SCOPED(n, ...)                                                              \
+	QSLOG_PRIV_SPAN_SITE(QSLOG_PRIV_CAT(qslog_priv_span_site_, n), __VA_ARGS__);                \
+	struct qslog_span QSLOG_PRIV_CAT(qslog_priv_span_, n)                                       \
+		__attribute__((cleanup(qslog_span_end), unused)) =                                          \
+			QSLOG_PRIV_SPAN_ENTER(QSLOG_PRIV_CAT(qslog_priv_span_site_, n), __VA_ARGS__)
+
+/* Leaves a span: the record's one slot is the counter at which the span was entered. */
+static inline void qslog_span_end(struct qslog_span *span)
+{
+	uint64_t start = span->start;
+
+	if (QSLOG_PRIV_UNLIKELY(start)) {
+		const uint64_t listeners = qslog_priv_listeners((enum qslog_level)span->site->level);
+		struct qslog_priv_record r;
+
+		span->start = 0;
+		if (listeners && qslog_priv_record_open(&r, span->site, QSLOG_RECORD_EXIT,
+							QSLOG_RECORD_HEADER_BYTES + 8u)) {
+			r.words[2] = start;
+			qslog_priv_record_commit(&r);
+			if (qslog_priv_record_wanted(listeners))
+				qslog_priv_record_hit(&qslog_priv_control, span->site, r.words);
+		}
+	}
+}
+
+/* --- What qslog_runtime.c and libqslog's collector share. */
+enum qslog_priv_collector_state {
+	QSLOG_COLLECTOR_OFF = 0,
+	QSLOG_COLLECTOR_AWAKE = 1,
+	QSLOG_COLLECTOR_SLEEPING = 2 /* waits on the futex `collector` */
+};
+struct qslog_priv_process {
+	uint32_t collector; /* enum qslog_priv_collector_state */
+	int collector_level; /* lowest level that it records; QSLOG_LEVEL_COUNT: none */
+	uint64_t arena_bytes; /* of new arenas */
+};
+extern struct qslog_priv_process qslog_priv_process __attribute__((visibility("hidden")));
+extern struct qslog_registry qslog_priv_registry __attribute__((visibility("hidden")));
+/* Both for the collector's side. */
+void qslog_priv_collector_wake(void) __attribute__((visibility("hidden")));
+void qslog_priv_collector_levels(int lowest) __attribute__((visibility("hidden")));
+/* In collector.c: as qslog_flush(), 0 where the collector does not run. */
+int qslog_priv_collector_flush(void) __attribute__((visibility("hidden")));
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* QSLOG_H */

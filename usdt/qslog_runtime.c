@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * qslog_runtime.c - the cold half of qslog.h: arenas and their registry, the stops at which an
+ * owner marks its position and hands over a batch, thread end, fork.
+ *
+ * How it works. A thread starts with a static empty arena whose limit is 0, so its first record
+ * comes here and gets a real one. From then on the owner comes here about once per 32 KiB of
+ * records (qslog_priv_reserve_slow): it notes a mark (position, record count), traps into
+ * qslog:batch if a tracer is attached, wakes the in-process collector if that sleeps, and finds
+ * out how far it may go. Nobody else ever writes an owner's fields.
+ *
+ * libc only. Everything here may run in a signal handler that interrupted anything: locks are
+ * held with signals blocked, memory comes from mmap(2), errno is preserved.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "qslog.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TABLE_MAX 4194304u /* pid_max's own limit on threads (PID_MAX_LIMIT, linux/threads.h) */
+#define TABLE_MIN 512u
+/* An ended arena that a tracer may not have read to its end is left alone this long. */
+#define ENDED_REST_NS 1000000000ull
+
+/* Both have file contents (not .bss), since a semaphore is found by its offset in the file. */
+struct qslog_registry qslog_priv_registry __attribute__((section(".probes"), used)) = {
+	.abi_version = QSLOG_ABI_VERSION,
+};
+
+/* qslog:batch(arena, key, from, to, records): what [from, to) holds is committed. */
+void qslog_priv_batch_probe(const void *arena, uint64_t key, uint64_t from, uint64_t to,
+			    uint64_t records) __attribute__((visibility("hidden")));
+#if defined(__x86_64__)
+#define BATCH_ARGS "8@%rdi 8@%rsi 8@%rdx 8@%rcx 8@%r8"
+#else
+#define BATCH_ARGS "8@x0 8@x1 8@x2 8@x3 8@x4"
+#endif
+__asm__(".pushsection .text.qslog_batch,\"ax\",%progbits\n"
+	".balign 16\n"
+	".globl qslog_priv_batch_probe\n"
+	".hidden qslog_priv_batch_probe\n"
+	".type qslog_priv_batch_probe, %function\n"
+	"qslog_priv_batch_probe: nop\n"
+	"ret\n"
+	".size qslog_priv_batch_probe, .-qslog_priv_batch_probe\n"
+	".popsection\n"
+	".pushsection .note.stapsdt,\"\",\"note\"\n"
+	".balign 4\n"
+	".4byte 992f-991f, 994f-993f, 3\n"
+	"991: .asciz \"stapsdt\"\n"
+	"992: .balign 4\n"
+	"993: .8byte qslog_priv_batch_probe, _.stapsdt.base, qslog_priv_registry\n"
+	".asciz \"qslog\"\n"
+	".asciz \"batch\"\n"
+	".asciz \"" BATCH_ARGS "\"\n"
+	"994: .balign 4\n"
+	".popsection\n");
+
+/* The arena of threads that have none. Its reserve is added to by every thread's first record,
+ * its limit stays 0, so that those come to qslog_priv_reserve_slow(). */
+static struct qslog_arena arena_none;
+__thread struct qslog_arena *qslog_priv_arena __attribute__((tls_model("initial-exec"))) =
+	&arena_none;
+
+struct qslog_priv_process qslog_priv_process = {.arena_bytes = QSLOG_ARENA_BYTES_DEFAULT};
+
+static struct {
+	int lock;			/* of everything here and of the registry's table */
+	int ready;			/* 1: runtime_init() has run */
+	int thread_key_valid;
+	pthread_key_t thread_key;	/* its destructor is the end of a thread */
+	struct qslog_control *controls; /* of all loaded programs and libraries with sites */
+	struct qslog_arena *ended_first, *ended_last; /* queue, oldest first */
+} runtime;
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void lock_take(sigset_t *saved)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, saved);
+	while (__atomic_exchange_n(&runtime.lock, 1, __ATOMIC_ACQUIRE))
+		syscall(SYS_futex, &runtime.lock, FUTEX_WAIT_PRIVATE, 1,
+			&(struct timespec){.tv_nsec = 1000000}, NULL, 0);
+}
+
+static void lock_give(const sigset_t *saved)
+{
+	__atomic_store_n(&runtime.lock, 0, __ATOMIC_RELEASE);
+	syscall(SYS_futex, &runtime.lock, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	pthread_sigmask(SIG_SETMASK, saved, NULL);
+}
+
+/* --- Handing over. The caller owns the arena, and no record of it is being written. */
+
+static int tracer_attached(void)
+{
+	return __atomic_load_n(&qslog_priv_registry.batch_semaphore, __ATOMIC_RELAXED) != 0;
+}
+
+static void arena_push(struct qslog_arena *arena, uint64_t to)
+{
+	uint64_t from = arena->pushed;
+
+	if (tracer_attached() && to != from) {
+		arena->pushed = to;
+		qslog_priv_batch_probe(arena, arena->key, from, to, arena->records);
+	}
+}
+
+static void arena_mark(struct qslog_arena *arena, uint64_t pos)
+{
+	struct qslog_mark *mark = &arena->marks[arena->mark_cnt % QSLOG_MARKS];
+
+	mark->pos = pos;
+	mark->records = arena->records;
+	__atomic_store_n(&arena->mark_cnt, arena->mark_cnt + 1, __ATOMIC_RELEASE);
+}
+
+void qslog_priv_collector_wake(void)
+{
+	uint32_t sleeping = QSLOG_COLLECTOR_SLEEPING;
+
+	if (__atomic_load_n(&qslog_priv_process.collector, __ATOMIC_RELAXED) == sleeping &&
+	    __atomic_compare_exchange_n(&qslog_priv_process.collector, &sleeping,
+					QSLOG_COLLECTOR_AWAKE, 0, __ATOMIC_ACQ_REL,
+					__ATOMIC_RELAXED))
+		syscall(SYS_futex, &qslog_priv_process.collector, FUTEX_WAKE_PRIVATE, 1, NULL, NULL,
+			0);
+}
+
+/* --- Arenas. */
+
+/* Header, ring, and the ring once more. Shared memory, since only that can be mapped twice;
+ * anonymous, so that neither a file-size limit nor a full file system can hit. */
+static struct qslog_arena *arena_map(uint64_t ring_bytes)
+{
+	size_t once = QSLOG_ARENA_HEADER_BYTES + ring_bytes;
+	char *base = mmap(NULL, once + ring_bytes, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (base == MAP_FAILED)
+		return NULL;
+	if (mmap(base, once, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1,
+		 0) == MAP_FAILED ||
+	    mremap(base + QSLOG_ARENA_HEADER_BYTES, 0, ring_bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
+		   base + once) == MAP_FAILED) {
+		munmap(base, once + ring_bytes);
+		return NULL;
+	}
+	return (struct qslog_arena *)base;
+}
+
+static int table_map(void)
+{
+	uint32_t max = TABLE_MAX;
+	void *table;
+
+	if (qslog_priv_registry.table)
+		return 0;
+	do {
+		table = mmap(NULL, max * sizeof(void *), PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (table != MAP_FAILED) {
+			qslog_priv_registry.table_max = max;
+			qslog_priv_registry.table = (uint64_t)(uintptr_t)table;
+			return 0;
+		}
+		max /= 2;
+	} while (max >= TABLE_MIN);
+	return -1;
+}
+
+static int ended_is_drained(const struct qslog_arena *arena)
+{
+	if (__atomic_load_n(&qslog_priv_process.collector, __ATOMIC_ACQUIRE) &&
+	    __atomic_load_n(&arena->collected, __ATOMIC_ACQUIRE) != arena->head)
+		return 0;
+	return !tracer_attached() || monotonic_ns() - arena->ended_ns >= ENDED_REST_NS;
+}
+
+/* A drained arena of an ended thread, or a new one; NULL where there is no memory. */
+static struct qslog_arena *arena_obtain(void)
+{
+	struct qslog_registry *registry = &qslog_priv_registry;
+	struct qslog_arena *arena = runtime.ended_first;
+	uint32_t index = registry->arena_cnt;
+
+	if (arena && arena->mask + 1 == qslog_priv_process.arena_bytes && ended_is_drained(arena)) {
+		runtime.ended_first = (struct qslog_arena *)(uintptr_t)arena->next;
+		if (!runtime.ended_first)
+			runtime.ended_last = NULL;
+		return arena;
+	}
+	if (table_map() || index == registry->table_max)
+		return NULL;
+	arena = arena_map(qslog_priv_process.arena_bytes);
+	if (!arena)
+		return NULL;
+	arena->magic = QSLOG_ARENA_MAGIC;
+	arena->mask = qslog_priv_process.arena_bytes - 1;
+	arena->index = index;
+	((uint64_t *)(uintptr_t)registry->table)[index] = (uint64_t)(uintptr_t)arena;
+	__atomic_store_n(&registry->arena_cnt, index + 1, __ATOMIC_RELEASE);
+	return arena;
+}
+
+/* A new life: the key is 0 while the rest changes, positions go on. */
+static void arena_begin_life(struct qslog_arena *arena)
+{
+	uint64_t last = arena->key;
+
+	__atomic_store_n(&arena->key, 0, __ATOMIC_RELEASE);
+	arena->last_key = last;
+	arena->born = arena->head;
+	arena->born_records = arena->records;
+	arena->born_dropped = arena->dropped;
+	arena->pushed = arena->head;
+	arena->limit = 0;
+	arena->next = 0;
+	arena->tid = (uint32_t)syscall(SYS_gettid);
+	arena->state = QSLOG_ARENA_LIVE;
+	arena_mark(arena, arena->head);
+	__atomic_store_n(&arena->key, ++qslog_priv_registry.key_next, __ATOMIC_RELEASE);
+}
+
+static void arena_end_life(void *thread_arena)
+{
+	struct qslog_arena *arena = thread_arena;
+	int saved_errno = errno;
+	sigset_t saved;
+
+	arena_push(arena, arena->head);
+	lock_take(&saved);
+	qslog_priv_arena = &arena_none;
+	arena_mark(arena, arena->head);
+	arena->ended_ns = monotonic_ns();
+	arena->next = 0;
+	__atomic_store_n(&arena->state, QSLOG_ARENA_ENDED, __ATOMIC_RELEASE);
+	if (runtime.ended_last)
+		runtime.ended_last->next = (uint64_t)(uintptr_t)arena;
+	else
+		runtime.ended_first = arena;
+	runtime.ended_last = arena;
+	lock_give(&saved);
+	errno = saved_errno;
+}
+
+static struct qslog_arena *thread_arena_get(void)
+{
+	struct qslog_arena *arena;
+	sigset_t saved;
+
+	if (qslog_priv_arena != &arena_none) /* a signal handler was here first */
+		return qslog_priv_arena;
+	lock_take(&saved);
+	arena = qslog_priv_arena;
+	if (arena == &arena_none && runtime.thread_key_valid) {
+		arena = arena_obtain();
+		if (arena) {
+			arena_begin_life(arena);
+			qslog_priv_arena = arena;
+		}
+	} else if (arena == &arena_none) {
+		arena = NULL;
+	}
+	lock_give(&saved);
+	if (arena)
+		pthread_setspecific(runtime.thread_key, arena);
+	return arena;
+}
+
+/* --- The stop. `start` has been reserved already, up to start + bytes. */
+struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64_t start,
+					       uint64_t bytes)
+{
+	struct qslog_priv_slot slot = {NULL, 0};
+	int saved_errno = errno;
+
+	if (arena == &arena_none) {
+		arena = thread_arena_get();
+		if (!arena) {
+			__atomic_fetch_add(&qslog_priv_registry.lost, 1, __ATOMIC_RELAXED);
+			goto out;
+		}
+		start = qslog_priv_reserve_add(&arena->reserve, bytes);
+	}
+	for (;;) {
+		const uint64_t end = start + bytes, ring = arena->mask + 1;
+		const int nested = arena->head != start; /* in a handler amid another record */
+		uint64_t full_at = nested ? arena->head + ring : UINT64_MAX;
+		uint64_t expected = end, next;
+
+		if (__atomic_load_n(&qslog_priv_process.collector, __ATOMIC_ACQUIRE)) {
+			uint64_t room_to =
+				__atomic_load_n(&arena->collected, __ATOMIC_ACQUIRE) + ring;
+
+			if (room_to < full_at)
+				full_at = room_to;
+		}
+		if (end > full_at) {
+			qslog_priv_collector_wake();
+			/* Give the reservation back. Where that fails, a handler has reserved
+			 * behind it and found room, so there is room for this one too. */
+			if (__atomic_compare_exchange_n(&arena->reserve, &expected, start, 0,
+							__ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+				qslog_priv_count_one(&arena->dropped);
+				goto out;
+			}
+			continue;
+		}
+		next = start + QSLOG_BATCH_BYTES;
+		if (!nested) {
+			arena_mark(arena, start);
+			arena_push(arena, start);
+		}
+		qslog_priv_collector_wake();
+		if (next < end)
+			next = end;
+		arena->limit = next < full_at ? next : full_at;
+		break;
+	}
+	slot.arena = arena;
+	slot.start = start;
+out:
+	errno = saved_errno;
+	return slot;
+}
+
+void qslog_priv_record_hit(const struct qslog_control *control, const struct qslog_site *site,
+			   const void *record)
+{
+	typedef void record_probe(const char *format, const char *file, uint32_t line, int level,
+				  const void *record, uint32_t bytes);
+	uint64_t word = *(const uint64_t *)record;
+	int saved_errno = errno;
+
+	((record_probe *)control->record_probes[site->level])(
+		site->format, site->file, site->line, site->level, record,
+		(uint32_t)(word >> QSLOG_RECORD_SIZE_SHIFT & 0x7fff) * 8);
+	errno = saved_errno;
+}
+
+/* --- Modules: programs and libraries with sites. */
+
+static void control_levels_apply(struct qslog_control *control)
+{
+	int level;
+
+	for (level = 0; level < QSLOG_LEVEL_COUNT; level++)
+		__atomic_store_n(&control->level[level].by.collector,
+				 (uint16_t)(level >= qslog_priv_process.collector_level),
+				 __ATOMIC_RELAXED);
+}
+
+void qslog_priv_collector_levels(int lowest)
+{
+	struct qslog_control *control;
+	sigset_t saved;
+
+	lock_take(&saved);
+	qslog_priv_process.collector_level = lowest;
+	for (control = runtime.controls; control; control = control->next)
+		control_levels_apply(control);
+	lock_give(&saved);
+}
+
+/* The child has one thread, and none of the parent's memory is its own: the arenas stay mapped
+ * (they are shared with the parent) but are never touched again. */
+static void fork_child(void)
+{
+	struct qslog_registry *registry = &qslog_priv_registry;
+	struct qslog_control *control;
+
+	qslog_priv_arena = &arena_none;
+	pthread_setspecific(runtime.thread_key, NULL);
+	registry->arena_cnt = 0;
+	registry->table = 0;
+	registry->lost = 0;
+	registry->pid = (uint32_t)getpid();
+	runtime.ended_first = runtime.ended_last = NULL;
+	qslog_priv_process.collector = QSLOG_COLLECTOR_OFF;
+	qslog_priv_process.collector_level = QSLOG_LEVEL_COUNT;
+	for (control = runtime.controls; control; control = control->next)
+		control_levels_apply(control);
+}
+
+static sigset_t fork_saved;
+
+static void fork_prepare(void)
+{
+	lock_take(&fork_saved);
+}
+
+static void fork_parent(void)
+{
+	lock_give(&fork_saved);
+}
+
+static void fork_child_locked(void)
+{
+	fork_child();
+	lock_give(&fork_saved);
+}
+
+static void runtime_init(void)
+{
+	if (runtime.ready)
+		return;
+	runtime.ready = 1;
+	qslog_priv_process.collector_level = QSLOG_LEVEL_COUNT;
+	runtime.thread_key_valid = pthread_key_create(&runtime.thread_key, arena_end_life) == 0;
+	pthread_atfork(fork_prepare, fork_parent, fork_child_locked);
+	qslog_priv_registry.pid = (uint32_t)getpid();
+	__atomic_store_n(&qslog_priv_registry.magic, QSLOG_REGISTRY_MAGIC, __ATOMIC_RELEASE);
+}
+
+void qslog_priv_module_add(struct qslog_control *control, void (*const *record_probes)(void))
+{
+	sigset_t saved;
+
+	lock_take(&saved);
+	runtime_init();
+	control->record_probes = record_probes;
+	control->next = runtime.controls;
+	runtime.controls = control;
+	control_levels_apply(control);
+	lock_give(&saved);
+}
+
+void qslog_priv_module_remove(struct qslog_control *control)
+{
+	struct qslog_control **at;
+	sigset_t saved;
+
+	qslog_flush(); /* the sites of what is still in the arenas may be about to go */
+	lock_take(&saved);
+	for (at = &runtime.controls; *at; at = &(*at)->next)
+		if (*at == control) {
+			*at = control->next;
+			break;
+		}
+	lock_give(&saved);
+}
+
+/* --- API. */
+
+void qslog_stats_get(struct qslog_stats *stats)
+{
+	const struct qslog_registry *registry = &qslog_priv_registry;
+	uint32_t i, cnt = __atomic_load_n(&registry->arena_cnt, __ATOMIC_ACQUIRE);
+	struct qslog_arena *const *table = (struct qslog_arena *const *)(uintptr_t)registry->table;
+
+	stats->recorded = 0;
+	stats->bytes = 0;
+	stats->arenas = cnt;
+	stats->lost = __atomic_load_n(&registry->lost, __ATOMIC_RELAXED);
+	for (i = 0; i < cnt; i++) {
+		stats->recorded += __atomic_load_n(&table[i]->records, __ATOMIC_RELAXED);
+		stats->lost += __atomic_load_n(&table[i]->dropped, __ATOMIC_RELAXED);
+		stats->bytes += __atomic_load_n(&table[i]->head, __ATOMIC_ACQUIRE);
+	}
+}
+
+int qslog_flush(void)
+{
+	struct qslog_arena *arena = qslog_priv_arena;
+	int saved_errno = errno, err = 0;
+
+	if (arena != &arena_none && arena->head == arena->reserve)
+		arena_push(arena, arena->head);
+#ifdef QSLOG_WITH_COLLECTOR
+	err = qslog_priv_collector_flush();
+#endif
+	errno = saved_errno;
+	return err;
+}
+
+/* The main thread's end, on kernels where a tracer cannot read an exiting process. */
+__attribute__((destructor)) static void runtime_fini(void)
+{
+	struct qslog_arena *arena = qslog_priv_arena;
+
+	if (arena != &arena_none && arena->head == arena->reserve)
+		arena_push(arena, arena->head);
+}
