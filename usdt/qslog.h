@@ -166,6 +166,9 @@ struct qslog_arena {
 	uint64_t born_records;
 	uint64_t born_dropped;
 	uint64_t last_key; /* 0: none */
+	uint64_t last_born;
+	uint32_t last_tid;
+	uint32_t pad3;
 };
 
 /* All arenas of a process. The USDT semaphore of qslog:batch is its first member, so that the
@@ -212,7 +215,7 @@ QSLOG_ABI_OFFSET(qslog_arena, key, 64);
 QSLOG_ABI_OFFSET(qslog_arena, collected, 128);
 QSLOG_ABI_OFFSET(qslog_arena, marks, 192);
 QSLOG_ABI_OFFSET(qslog_arena, born, 448);
-QSLOG_ABI_ASSERT(sizeof(struct qslog_arena) == 480, arena_size);
+QSLOG_ABI_ASSERT(sizeof(struct qslog_arena) == 496, arena_size);
 QSLOG_ABI_ASSERT(sizeof(struct qslog_registry) == 64, registry_size);
 QSLOG_ABI_ASSERT(sizeof(struct qslog_control) == 64, control_size);
 

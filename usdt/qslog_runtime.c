@@ -139,7 +139,7 @@ void qslog_priv_collector_wake(void)
 {
 	uint32_t sleeping = QSLOG_COLLECTOR_SLEEPING;
 
-	if (__atomic_load_n(&qslog_priv_process.collector, __ATOMIC_RELAXED) == sleeping &&
+	if (__atomic_load_n(&qslog_priv_process.collector, __ATOMIC_SEQ_CST) == sleeping &&
 	    __atomic_compare_exchange_n(&qslog_priv_process.collector, &sleeping,
 					QSLOG_COLLECTOR_AWAKE, 0, __ATOMIC_ACQ_REL,
 					__ATOMIC_RELAXED))
@@ -230,6 +230,8 @@ static void arena_begin_life(struct qslog_arena *arena)
 
 	__atomic_store_n(&arena->key, 0, __ATOMIC_RELEASE);
 	arena->last_key = last;
+	arena->last_born = arena->born;
+	arena->last_tid = arena->tid;
 	arena->born = arena->head;
 	arena->born_records = arena->records;
 	arena->born_dropped = arena->dropped;

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * chunk.h - what the BPF programs and the tracer say to each other: chunks in the ring buffer,
+ * the state of each arena, the traced processes, and what could not be done.
+ */
+#ifndef QSLOG_CHUNK_H
+#define QSLOG_CHUNK_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#include <stdint.h>
+#endif
+
+#include "qslog_abi.h"
+
+#define CHUNK_DATA_MAX QSLOG_BATCH_BYTES /* bytes of records in one chunk */
+#define CHUNK_COPY_MAX 8		 /* chunks that one entry copies of one arena */
+#define PROC_REGISTRIES_MAX 4		 /* copies of the runtime in one process */
+
+enum chunk_entry {
+	CHUNK_PUSH = 0,	   /* qslog:batch */
+	CHUNK_PULL = 1,	   /* task iterator */
+	CHUNK_HARVEST = 2  /* the process ends */
+};
+
+enum chunk_flag {
+	/* What lay between the last chunk of this arena and `from` was overwritten before it could
+	 * be copied; from_records says how many records came before `from`. */
+	CHUNK_RESYNC = 1,
+	/* The arena was there before the tracer: nothing before `from` is the tracer's loss. */
+	CHUNK_BASELINE = 2
+};
+
+/*
+ * A run of bytes of one arena; records may straddle chunks. Chunks of an arena come in the order
+ * of their positions, but may overlap what came before (trim it). Positions and counts go on over
+ * the threads that have used the arena; a chunk holds the records of one thread only.
+ */
+struct chunk {
+	__u32 data_bytes;   /* <= CHUNK_DATA_MAX, at `data` */
+	__u16 entry;	    /* enum chunk_entry */
+	__u16 flags;	    /* enum chunk_flag */
+	__u32 tgid;	    /* in the kernel's view */
+	__u32 registry;	    /* which of the process's registries */
+	__u32 arena;	    /* index in the registry's table */
+	__u32 tid;	    /* in the process's view */
+	__u64 key;	    /* of the thread's use of the arena */
+	__u64 from;	    /* position of data[0] */
+	__u64 from_records; /* valid with CHUNK_RESYNC */
+	__u64 dropped;	    /* records that the owner dropped so far, over all lives */
+	__u8 data[];
+};
+
+struct arena_id {
+	__u32 tgid;
+	__u32 registry;
+	__u32 arena;
+	__u32 pad;
+};
+
+/* What the kernel side knows of an arena. */
+struct arena_state {
+	__u64 sent;	    /* position up to which chunks were submitted */
+	__u64 sent_records; /* valid with CHUNK_RESYNC pending in flags: records before `sent` */
+	__u64 head;	    /* newest seen: at the end of the process, where the records end */
+	__u64 records;	    /* newest seen */
+	__u64 dropped;
+	__u32 flags;	    /* CHUNK_RESYNC: to be said in the next chunk */
+	__u32 busy;	    /* somebody copies */
+	__u32 tid;
+	__u32 pad;
+	__u64 key;
+	struct qslog_mark marks[QSLOG_MARKS]; /* scratch */
+};
+
+/* A traced process, by tgid. */
+struct proc_entry {
+	__u64 registry[PROC_REGISTRIES_MAX]; /* addresses; 0: none */
+	__u32 registry_cnt;
+	__u32 harvested; /* 1: the process has ended, everything readable was copied */
+	__u64 pulled;	 /* number of the last pull that has been here */
+};
+
+/* Why something could not be done; a per-CPU counter each. */
+enum trouble {
+	TROUBLE_RING_FULL = 0,	 /* a chunk found no room; tried again later */
+	TROUBLE_READ_FAILED = 1, /* user memory was not readable */
+	TROUBLE_BAD_ARENA = 2,	 /* what should be an arena is none */
+	TROUBLE_STATE_FULL = 3,	 /* the map of arena states is full */
+	TROUBLE_OVERWRITTEN = 4, /* lost the race against the owner: copied again */
+	TROUBLE_BUSY = 5,	 /* another entry was copying the same arena: left to it */
+	TROUBLE_COUNT = 6
+};
+
+#define SELFTEST_KEY 0x51534c4f47000001ull
+
+/* Set before load. */
+struct trace_config {
+	__u32 selftest_tgid; /* hits of qslog:batch with SELFTEST_KEY by it are counted, no more */
+	__u32 harvest_by_signal; /* 1: sched_process_exit comes too late on this kernel */
+	__u64 wakeup_bytes;  /* wake the tracer when the ring buffer holds this much */
+};
+
+#endif

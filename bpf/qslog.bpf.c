@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * qslog.bpf.c - copies records out of traced processes into the ring buffer.
+ *
+ * One copy routine (arena_copy), reached in three ways:
+ *   push     a thread traps into qslog:batch with up to 32 KiB of new records;
+ *   pull     the tracer reads a task iterator, which visits what quiet threads have not pushed;
+ *   harvest  a process ends: its memory is still there when the exit tracepoint fires (kernels
+ *            from 6.16 on), or when a fatal signal is delivered and exit_group is entered.
+ * For every arena the map `arenas` says up to which position chunks were submitted. A chunk that
+ * finds no room in the ring buffer changes nothing there, so that the next entry tries again as
+ * long as the owner has not overwritten it; and then a mark of the owner says how many are lost.
+ */
+#include "vmlinux.h"
+
+#include <stdbool.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/usdt.bpf.h>
+
+#include "chunk.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+const volatile struct trace_config config;
+const volatile struct arena_state state_zero;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 16 << 20);
+} chunks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct arena_id);
+	__type(value, struct arena_state);
+} arenas SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct proc_entry);
+} procs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TROUBLE_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} troubles SEC(".maps");
+
+__u64 pull_number;	 /* counts up by the tracer before each pull */
+__u32 pull_baseline;	 /* 1: arenas that exist already begin where they are now */
+__u64 selftest_hits;
+
+static __always_inline void trouble_count(__u32 what)
+{
+	__u64 *count = bpf_map_lookup_elem(&troubles, &what);
+
+	if (count)
+		++*count;
+}
+
+/* Where to read: the current task, or (in the sleepable iterator only) another one. */
+static __always_inline long user_read(void *to, __u32 bytes, __u64 from, struct task_struct *task,
+				      const bool sleepable)
+{
+	if (sleepable)
+		return bpf_copy_from_user_task(to, bytes, (const void *)from, task, 0);
+	return bpf_probe_read_user(to, bytes, (const void *)from);
+}
+
+/* The parts of struct qslog_arena, as long as the stack is short. */
+struct arena_head {
+	__u64 reserve, head, limit, records, mask, dropped, pad[2];
+	__u64 key;
+	__u32 magic, state, tid, index;
+	__u64 pushed, mark_cnt;
+};
+struct arena_life {
+	__u64 born, born_records, born_dropped, last_key, last_born;
+	__u32 last_tid, pad;
+};
+_Static_assert(__builtin_offsetof(struct arena_head, mark_cnt) ==
+		       __builtin_offsetof(struct qslog_arena, mark_cnt), "arena_head");
+_Static_assert(sizeof(struct arena_life) ==
+		       sizeof(struct qslog_arena) - __builtin_offsetof(struct qslog_arena, born),
+	       "arena_life");
+
+struct copy {
+	struct arena_head head;
+	struct arena_life life;
+	__u64 address;
+	struct arena_id id;
+	__u32 entry;
+	__u32 wakeup;
+};
+
+/* What comes next has been overwritten, or is of a thread that is no longer known. */
+static __always_inline bool arena_overrun(const struct copy *c, const struct arena_state *state)
+{
+	return state->sent < c->head.head &&
+	       (c->head.reserve - state->sent > c->head.mask + 1 ||
+		state->sent < c->life.last_born);
+}
+
+/* From the oldest mark that cannot be overwritten soon; 1: found. */
+static __always_inline int arena_resync(struct copy *c, struct arena_state *state,
+					struct task_struct *task, const bool sleepable)
+{
+	__u64 ring = c->head.mask + 1, best = ~0ull, best_records = 0, oldest;
+	int i;
+
+	oldest = c->head.reserve > ring ? c->head.reserve - ring + QSLOG_BATCH_BYTES : 0;
+	if (oldest < c->life.last_born)
+		oldest = c->life.last_born;
+	if (oldest <= state->sent)
+		oldest = state->sent + 1;
+	if (user_read(state->marks, sizeof(state->marks),
+		      c->address + __builtin_offsetof(struct qslog_arena, marks), task, sleepable))
+		return 0;
+	for (i = 0; i < QSLOG_MARKS; i++) {
+		__u64 pos = state->marks[i].pos;
+
+		if (pos - oldest < best - oldest) { /* smallest of those >= oldest */
+			best = pos;
+			best_records = state->marks[i].records;
+		}
+	}
+	if (best > c->head.head)
+		return 0;
+	state->sent = best;
+	state->sent_records = best_records;
+	state->flags |= CHUNK_RESYNC;
+	return 1;
+}
+
+/* A ring buffer record out of a few sizes, since reserve wants a constant, and the copy. */
+#define CHUNK_TRY(limit)                                                                    \
+	do {                                                                                \
+		chunk = bpf_ringbuf_reserve(&chunks, sizeof(struct chunk) + (limit), 0);      \
+		if (!chunk) {                                                               \
+			trouble_count(TROUBLE_RING_FULL);                                   \
+			return -1;                                                          \
+		}                                                                           \
+		if (bytes > (limit)) /* never: for the verifier */                          \
+			bytes = (limit);                                                    \
+		err = user_read(chunk->data, bytes, data, task, sleepable);                 \
+	} while (0)
+
+/* One chunk from state->sent on. 1: there may be more; 0: done; -1: not now. */
+static __always_inline int chunk_copy(struct copy *c, struct arena_state *state,
+				      struct task_struct *task, const bool sleepable)
+{
+	__u64 ring = c->head.mask + 1, end = c->head.head, from, data, after;
+	bool last_life;
+	struct chunk *chunk;
+	__u32 bytes;
+	long err;
+
+	from = state->sent;
+	if (from >= end)
+		return 0;
+	last_life = from < c->life.born;
+	if (last_life)
+		end = c->life.born;
+	if (from >= end)
+		return 0;
+	bytes = end - from > CHUNK_DATA_MAX ? CHUNK_DATA_MAX : end - from;
+	data = c->address + QSLOG_ARENA_HEADER_BYTES + (from & c->head.mask);
+	if (bytes <= 512)
+		CHUNK_TRY(512);
+	else if (bytes <= 4096)
+		CHUNK_TRY(4096);
+	else if (bytes <= 16384)
+		CHUNK_TRY(16384);
+	else
+		CHUNK_TRY(CHUNK_DATA_MAX);
+	/* Still there while it was copied? */
+	if (!err)
+		err = user_read(&after, sizeof(after),
+				c->address + __builtin_offsetof(struct qslog_arena, reserve), task,
+				sleepable);
+	if (err) {
+		trouble_count(TROUBLE_READ_FAILED);
+		bpf_ringbuf_discard(chunk, BPF_RB_NO_WAKEUP);
+		return -1;
+	}
+	if (after - from > ring) {
+		trouble_count(TROUBLE_OVERWRITTEN);
+		bpf_ringbuf_discard(chunk, BPF_RB_NO_WAKEUP);
+		return -1;
+	}
+	chunk->data_bytes = bytes;
+	chunk->entry = c->entry;
+	chunk->flags = state->flags;
+	chunk->tgid = c->id.tgid;
+	chunk->registry = c->id.registry;
+	chunk->arena = c->id.arena;
+	chunk->tid = last_life ? c->life.last_tid : c->head.tid;
+	chunk->key = last_life ? c->life.last_key : c->head.key;
+	chunk->from = from;
+	chunk->from_records = state->sent_records;
+	chunk->dropped = last_life ? c->life.born_dropped : c->head.dropped;
+	bpf_ringbuf_submit(chunk, BPF_RB_NO_WAKEUP);
+	state->flags = 0;
+	state->sent = from + bytes;
+	return 1;
+}
+
+static __always_inline struct arena_state *state_get(struct copy *c)
+{
+	struct arena_state *state = bpf_map_lookup_elem(&arenas, &c->id);
+
+	if (state)
+		return state;
+	/* Those that were there before the tracer got their state from the baseline; so this one
+	 * is new, and everything in it, from position 0 on, is to be accounted for. */
+	bpf_map_update_elem(&arenas, &c->id, (const void *)&state_zero, BPF_NOEXIST);
+	state = bpf_map_lookup_elem(&arenas, &c->id);
+	if (!state)
+		trouble_count(TROUBLE_STATE_FULL);
+	return state;
+}
+
+/* An arena that was there before the tracer: from the newest mark on. Records in front of the
+ * tracer's start are passed over by their timestamps. */
+static __always_inline void state_baseline(struct copy *c, struct arena_state *state,
+					   struct task_struct *task, const bool sleepable)
+{
+	struct qslog_mark mark;
+
+	if (user_read(&mark, sizeof(mark),
+		      c->address + __builtin_offsetof(struct qslog_arena, marks) +
+			      ((c->head.mark_cnt - 1) & (QSLOG_MARKS - 1)) * sizeof(mark),
+		      task, sleepable))
+		return;
+	state->sent = mark.pos;
+	state->sent_records = mark.records;
+	state->flags = CHUNK_RESYNC | CHUNK_BASELINE;
+}
+
+/*
+ * Everything of the arena at `address` that has not been sent. Every value comes from the
+ * process and is hostile: what does not add up is counted and left alone; wrong positions can
+ * only spoil the process's own records.
+ */
+static __always_inline int arena_copy(struct copy *c, struct task_struct *task, const bool sleepable)
+{
+	const bool harvest = c->entry == CHUNK_HARVEST;
+	struct arena_state *state;
+	__u64 ring;
+	int i, more = 0;
+
+	if (user_read(&c->head, sizeof(c->head), c->address, task, sleepable) ||
+	    user_read(&c->life, sizeof(c->life),
+		      c->address + __builtin_offsetof(struct qslog_arena, born), task, sleepable)) {
+		trouble_count(TROUBLE_READ_FAILED);
+		return 0;
+	}
+	ring = c->head.mask + 1;
+	if (c->head.magic != QSLOG_ARENA_MAGIC || (ring & c->head.mask) ||
+	    ring < QSLOG_ARENA_BYTES_MIN || ring > QSLOG_ARENA_BYTES_MAX ||
+	    c->life.born > c->head.head || c->life.last_born > c->life.born) {
+		trouble_count(TROUBLE_BAD_ARENA);
+		return 0;
+	}
+	if (!c->head.key) /* changes hands at this moment */
+		return 0;
+	state = state_get(c);
+	if (!state)
+		return 0;
+	if (!harvest && __sync_val_compare_and_swap(&state->busy, 0, 1)) {
+		trouble_count(TROUBLE_BUSY);
+		return 0;
+	}
+	if (sleepable && pull_baseline) {
+		state_baseline(c, state, task, sleepable);
+	} else if (!arena_overrun(c, state) || arena_resync(c, state, task, sleepable)) {
+		for (i = 0; i < CHUNK_COPY_MAX; i++) {
+			more = chunk_copy(c, state, task, sleepable);
+			if (more <= 0)
+				break;
+		}
+	}
+	state->head = c->head.head;
+	state->records = c->head.records;
+	state->dropped = c->head.dropped;
+	state->tid = c->head.tid;
+	state->key = c->head.key;
+	if (!harvest)
+		state->busy = 0;
+	return more > 0 && state->sent < c->head.head;
+}
+
+static __always_inline void wake_tracer(bool now)
+{
+	/* An empty record is the only way to wake a ring buffer's reader without data. */
+	if (now || bpf_ringbuf_query(&chunks, BPF_RB_AVAIL_DATA) >= config.wakeup_bytes) {
+		void *nothing = bpf_ringbuf_reserve(&chunks, 8, 0);
+
+		if (nothing)
+			bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
+	}
+}
+
+/* --- push */
+
+SEC("usdt")
+int BPF_USDT(on_batch, void *arena, __u64 key, __u64 from, __u64 to, __u64 records)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct proc_entry *proc;
+	struct copy c = {};
+
+	if (tgid == config.selftest_tgid && key == SELFTEST_KEY) {
+		if (from == 1 && to == 2 && records == 3)
+			__sync_fetch_and_add(&selftest_hits, 1);
+		return 0;
+	}
+	proc = bpf_map_lookup_elem(&procs, &tgid);
+	if (!proc)
+		return 0;
+	c.id.tgid = tgid;
+	/* Which registry does not matter to the copying; the probe's cookie says it. */
+	c.id.registry = (__u32)bpf_usdt_cookie(ctx) & (PROC_REGISTRIES_MAX - 1);
+	c.address = (__u64)arena;
+	c.entry = CHUNK_PUSH;
+	if (bpf_probe_read_user(&c.id.arena, sizeof(c.id.arena),
+				(const void *)(c.address +
+					       __builtin_offsetof(struct qslog_arena, index)))) {
+		trouble_count(TROUBLE_READ_FAILED);
+		return 0;
+	}
+	arena_copy(&c, NULL, false);
+	wake_tracer(false);
+	return 0;
+}
+
+/* Who attaches to this one switches a level on: all that counts is the semaphore. */
+SEC("usdt")
+int on_level(struct pt_regs *ctx)
+{
+	return 0;
+}
+
+/* --- all arenas of a process */
+
+struct walk {
+	struct copy copy;
+	struct task_struct *task;
+	__u64 table;
+};
+
+static __always_inline long walk_arena(__u32 index, struct walk *w, const bool sleepable)
+{
+	if (user_read(&w->copy.address, sizeof(w->copy.address), w->table + index * 8ull, w->task,
+		      sleepable)) {
+		trouble_count(TROUBLE_READ_FAILED);
+		return 1;
+	}
+	w->copy.id.arena = index;
+	arena_copy(&w->copy, w->task, sleepable);
+	return 0;
+}
+
+static long walk_pull(__u32 index, struct walk *w)
+{
+	return walk_arena(index, w, true);
+}
+
+static long walk_harvest(__u32 index, struct walk *w)
+{
+	return walk_arena(index, w, false);
+}
+
+static __always_inline int registry_walk(struct walk *w, __u64 address, const bool sleepable)
+{
+	struct {
+		__u32 semaphore, magic, abi_version, pid;
+		__u64 table;
+		__u32 table_max, arena_cnt;
+	} registry;
+
+	if (user_read(&registry, sizeof(registry), address, w->task, sleepable)) {
+		trouble_count(TROUBLE_READ_FAILED);
+		return -1;
+	}
+	if (!registry.magic) /* not initialised yet */
+		return 0;
+	if (registry.magic != QSLOG_REGISTRY_MAGIC || registry.abi_version != QSLOG_ABI_VERSION ||
+	    registry.arena_cnt > registry.table_max || registry.table_max > 1u << 22) {
+		trouble_count(TROUBLE_BAD_ARENA);
+		return -1;
+	}
+	w->table = registry.table;
+	if (sleepable)
+		bpf_loop(registry.arena_cnt, walk_pull, w, 0);
+	else
+		bpf_loop(registry.arena_cnt, walk_harvest, w, 0);
+	return 0;
+}
+
+/* --- pull */
+
+SEC("iter.s/task")
+int pull_task(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct proc_entry *proc;
+	struct walk w = {};
+	__u32 tgid, i;
+
+	if (!task)
+		return 0;
+	tgid = task->tgid;
+	proc = bpf_map_lookup_elem(&procs, &tgid);
+	if (!proc || proc->harvested || proc->pulled == pull_number || !task->mm)
+		return 0;
+	proc->pulled = pull_number; /* once per process, whichever thread comes first */
+	w.task = task;
+	w.copy.entry = CHUNK_PULL;
+	w.copy.id.tgid = tgid;
+	for (i = 0; i < PROC_REGISTRIES_MAX; i++) {
+		if (!proc->registry[i])
+			break;
+		w.copy.id.registry = i;
+		registry_walk(&w, proc->registry[i], true);
+	}
+	return 0;
+}
+
+/* --- harvest */
+
+static __always_inline int harvest(bool last)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32, i;
+	struct proc_entry *proc = bpf_map_lookup_elem(&procs, &tgid);
+	struct walk w = {};
+
+	if (!proc || proc->harvested)
+		return 0;
+	w.copy.entry = CHUNK_HARVEST;
+	w.copy.id.tgid = tgid;
+	for (i = 0; i < PROC_REGISTRIES_MAX; i++) {
+		if (!proc->registry[i])
+			break;
+		w.copy.id.registry = i;
+		registry_walk(&w, proc->registry[i], false);
+	}
+	if (last)
+		proc->harvested = 1;
+	wake_tracer(true);
+	return 0;
+}
+
+/* The last thread of the group: nobody runs in user space any more. Where the kernel says which
+ * that is (6.16), the memory is still there too. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task, bool group_dead)
+{
+	return group_dead ? harvest(true) : 0;
+}
+
+/* Kernels before 6.16: each thread as it gets the signal that kills it... */
+SEC("tp_btf/signal_deliver")
+int BPF_PROG(on_signal, int signal, struct kernel_siginfo *info, struct k_sigaction *action)
+{
+	/* Handled signals return to the program; those that are ignored or stop it are harmless. */
+	if (signal != 9 && (__u64)BPF_CORE_READ(action, sa.sa_handler) != 0)
+		return 0;
+	return harvest(false);
+}
+
+/* ... and before the exit that the process chose itself. */
+SEC("tracepoint/syscalls/sys_enter_exit_group")
+int on_exit_group(void *ctx)
+{
+	return harvest(false);
+}

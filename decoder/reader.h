@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * reader.h - a .qslog file (and its tail) becomes records, in time order over all threads and in
+ * the order of writing within a thread. Damaged blocks are reported and passed over; everything
+ * undamaged is delivered. Nothing in a file can make the reader crash, hang or allocate without
+ * bound (limits in docs/format.md).
+ */
+#ifndef QSLOG_READER_H
+#define QSLOG_READER_H
+
+#include "record.h"
+
+struct reader;
+
+struct reader_totals {
+	uint64_t records; /* delivered, losses not counted */
+	uint64_t lost;	  /* sum of the RECORD_LOSS records of the file */
+	uint64_t blocks;
+	uint64_t blocks_damaged;
+	uint64_t file_bytes;
+	bool has_index; /* closed cleanly */
+	bool has_tail;	/* records came from FILE.tail */
+};
+
+/* One line of text about damage at a byte offset of `path`; called while reading. */
+typedef void reader_damage_fn(void *arg, const char *path, uint64_t offset, const char *what);
+
+/* Blocks that cannot hold a matching record are not read. Records are not filtered by it. */
+struct reader_hint {
+	uint32_t level_mask; /* bit 1 << enum qslog_level; 0: all */
+	int64_t since_ns, until_ns; /* CLOCK_REALTIME, inclusive; 0: open */
+};
+
+/* 0; -errno of open(2)/read(2); -EBADMSG: not a .qslog file at all (no valid block header);
+ * -EPROTONOSUPPORT: written by a later version with features that must be understood. */
+int reader_open(struct reader **out, const char *path, reader_damage_fn *damage, void *damage_arg);
+void reader_hint(struct reader *r, const struct reader_hint *hint); /* before the first next */
+/* 1: *record is valid until the next call; 0: end; -errno. */
+int reader_next(struct reader *r, const struct record **record);
+void reader_totals_get(const struct reader *r, struct reader_totals *out);
+void reader_close(struct reader *r); /* NULL is accepted */
+
+/*
+ * Incremental decoding of row frames as writer_tap() hands them out, for a live view: records
+ * come in the order of the rows. `record` is called once per record.
+ */
+struct rows_decoder;
+int rows_decoder_open(struct rows_decoder **out);
+int rows_decoder_feed(struct rows_decoder *d, const void *data, uint32_t bytes,
+		      void (*record)(void *arg, const struct record *), void *arg);
+void rows_decoder_close(struct rows_decoder *d);
+
+#endif

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * collector.c - in-process mode: a thread takes records out of the arenas of all threads and
+ * writes the file, with the same ingest and writer as the tracer's.
+ *
+ * How it works. The thread visits every arena, hands what lies between `collected` and `head` to
+ * the ingest, and moves `collected` on, which gives the owner the room back. When there was
+ * little it sleeps on a futex, at most one flush interval; an owner that fills 32 KiB wakes it.
+ * qslog_flush() and qslog_stop() raise a number and wait until the thread has answered it after
+ * one more whole visit.
+ */
+#include <qslog.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ingest.h"
+#include "proc_facts.h"
+#include "writer.h"
+
+#define FLUSH_MS_DEFAULT 100
+#define FLUSH_MS_MAX 60000
+#define VISIT_BYTES_BUSY 65536 /* a visit that took less than this may sleep */
+
+static struct collector {
+	pthread_mutex_t lock; /* of start and stop */
+	pid_t pid;	      /* the process that runs it; a forked child does not */
+	pthread_t thread;
+	struct writer *writer;
+	struct ingest *ingest;
+	struct ingest_process *process;
+	unsigned int flush_ms;
+	/* answered = requested once everything from before the request is in the file */
+	uint32_t requested, answered;
+	int stop;
+	int error; /* of the last flush */
+} collector = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static int debug_enabled(void)
+{
+	const char *value = secure_getenv("QSLOG_DEBUG");
+
+	return value && strcmp(value, "1") == 0;
+}
+
+static long futex(uint32_t *word, int op, uint32_t value, const struct timespec *timeout)
+{
+	return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, timeout, NULL, 0);
+}
+
+static uint64_t monotonic_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
+/* --- What the ingest asks about this process. */
+
+static int own_site(void *arg, uint64_t address, struct writer_format *out)
+{
+	const struct qslog_site *site = (const struct qslog_site *)(uintptr_t)address;
+
+	(void)arg;
+	if (site->magic != QSLOG_SITE_MAGIC || site->arg_cnt > QSLOG_ARGS_MAX)
+		return -EBADMSG;
+	out->kind = site->kind;
+	out->level = site->level;
+	out->arg_cnt = site->arg_cnt;
+	memcpy(out->types, site->types, sizeof(out->types));
+	out->line = site->line;
+	out->tag = site->tag;
+	out->file = site->file;
+	out->function = site->function;
+	out->format = site->format;
+	out->name = site->name;
+	return 0;
+}
+
+static void own_thread_name(void *arg, uint32_t tid, char name[32])
+{
+	struct proc_thread thread;
+
+	(void)arg;
+	if (proc_thread_read(getpid(), (pid_t)tid, &thread) == 0)
+		memcpy(name, thread.name, sizeof(thread.name));
+}
+
+/* --- Visiting arenas. */
+
+/* Takes what one arena has; returns the bytes. */
+static uint64_t arena_visit(struct collector *c, struct qslog_arena *arena)
+{
+	uint64_t key = __atomic_load_n(&arena->key, __ATOMIC_ACQUIRE);
+	uint64_t from = arena->collected;
+	uint64_t head = __atomic_load_n(&arena->head, __ATOMIC_ACQUIRE);
+	struct ingest_batch batch;
+
+	/* A new life begins only when the arena has been drained, so what lies there is of the
+	 * key that was there before and after looking at head. */
+	if (!key || key != __atomic_load_n(&arena->key, __ATOMIC_ACQUIRE))
+		return 0;
+	memset(&batch, 0, sizeof(batch));
+	batch.arena = arena->index;
+	batch.tid = arena->tid;
+	batch.key = key;
+	batch.from = from;
+	batch.data = (const char *)arena + QSLOG_ARENA_HEADER_BYTES + (from & arena->mask);
+	batch.bytes = (uint32_t)(head - from);
+	batch.dropped = __atomic_load_n(&arena->dropped, __ATOMIC_RELAXED);
+	/* Errors are the writer's, which counts and keeps them. */
+	if (batch.bytes || batch.dropped)
+		(void)ingest_batch(c->process, &batch);
+	__atomic_store_n(&arena->collected, head, __ATOMIC_RELEASE);
+	return head - from;
+}
+
+static uint64_t arenas_visit(struct collector *c)
+{
+	uint32_t i, cnt = __atomic_load_n(&qslog_priv_registry.arena_cnt, __ATOMIC_ACQUIRE);
+	struct qslog_arena **table = (struct qslog_arena **)(uintptr_t)qslog_priv_registry.table;
+	uint64_t bytes = 0;
+
+	for (i = 0; i < cnt; i++)
+		bytes += arena_visit(c, table[i]);
+	(void)ingest_no_arena(c->process,
+			      __atomic_load_n(&qslog_priv_registry.lost, __ATOMIC_RELAXED));
+	return bytes;
+}
+
+/* The arenas that exist already begin where they are now. */
+static void arenas_begin(struct collector *c)
+{
+	uint32_t i, cnt = __atomic_load_n(&qslog_priv_registry.arena_cnt, __ATOMIC_ACQUIRE);
+	struct qslog_arena **table = (struct qslog_arena **)(uintptr_t)qslog_priv_registry.table;
+
+	for (i = 0; i < cnt; i++) {
+		struct qslog_arena *arena = table[i];
+		struct ingest_batch batch;
+
+		memset(&batch, 0, sizeof(batch));
+		batch.arena = arena->index;
+		batch.tid = arena->tid;
+		batch.key = __atomic_load_n(&arena->key, __ATOMIC_ACQUIRE);
+		batch.from = __atomic_load_n(&arena->head, __ATOMIC_ACQUIRE);
+		batch.dropped = arena->dropped;
+		batch.resync = batch.baseline = true;
+		(void)ingest_batch(c->process, &batch);
+		__atomic_store_n(&arena->collected, batch.from, __ATOMIC_RELEASE);
+	}
+}
+
+static void collector_sleep(unsigned int ms)
+{
+	struct timespec timeout = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+	uint32_t *state = &qslog_priv_process.collector, awake = QSLOG_COLLECTOR_AWAKE;
+
+	if (!__atomic_compare_exchange_n(state, &awake, QSLOG_COLLECTOR_SLEEPING, 0,
+					 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		return;
+	if (!__atomic_load_n(&collector.stop, __ATOMIC_SEQ_CST) &&
+	    __atomic_load_n(&collector.requested, __ATOMIC_SEQ_CST) ==
+		    __atomic_load_n(&collector.answered, __ATOMIC_RELAXED))
+		futex(state, FUTEX_WAIT, QSLOG_COLLECTOR_SLEEPING, &timeout);
+	__atomic_store_n(state, QSLOG_COLLECTOR_AWAKE, __ATOMIC_RELEASE);
+}
+
+static void collector_answer(struct collector *c, uint32_t request)
+{
+	c->error = writer_flush(c->writer);
+	__atomic_store_n(&c->answered, request, __ATOMIC_RELEASE);
+	futex(&c->answered, FUTEX_WAKE, INT_MAX, NULL);
+}
+
+static void *collector_main(void *arg)
+{
+	struct collector *c = arg;
+	uint64_t flushed_ms = monotonic_ms();
+	bool unflushed = false;
+
+	pthread_setname_np(pthread_self(), "qslog");
+	for (;;) {
+		uint32_t request = __atomic_load_n(&c->requested, __ATOMIC_ACQUIRE);
+		bool stop = __atomic_load_n(&c->stop, __ATOMIC_ACQUIRE);
+		uint64_t bytes = arenas_visit(c), now = monotonic_ms();
+
+		unflushed |= bytes != 0;
+		if (stop) {
+			while (arenas_visit(c)) /* calls that were under way */
+				;
+			collector_answer(c, request);
+			return NULL;
+		}
+		if (request != c->answered) {
+			collector_answer(c, request);
+			unflushed = false;
+			flushed_ms = now;
+		} else if (unflushed && now - flushed_ms >= c->flush_ms) {
+			(void)writer_flush(c->writer);
+			unflushed = false;
+			flushed_ms = now;
+		}
+		if (bytes < VISIT_BYTES_BUSY)
+			collector_sleep(c->flush_ms);
+	}
+}
+
+static bool collector_runs(const struct collector *c)
+{
+	return c->pid == getpid() &&
+	       __atomic_load_n(&qslog_priv_process.collector, __ATOMIC_ACQUIRE) !=
+		       QSLOG_COLLECTOR_OFF;
+}
+
+/* Waits until the thread has answered a request made now. */
+static int collector_ask(struct collector *c)
+{
+	uint32_t request = __atomic_add_fetch(&c->requested, 1, __ATOMIC_SEQ_CST), answered;
+
+	for (;;) {
+		qslog_priv_collector_wake();
+		answered = __atomic_load_n(&c->answered, __ATOMIC_ACQUIRE);
+		if ((int32_t)(answered - request) >= 0)
+			return c->error;
+		futex(&c->answered, FUTEX_WAIT, answered, NULL);
+	}
+}
+
+int qslog_priv_collector_flush(void)
+{
+	if (!collector_runs(&collector) || pthread_equal(pthread_self(), collector.thread))
+		return 0;
+	return collector_ask(&collector);
+}
+
+/* --- Options. */
+
+static int number_read(const char *text, uint64_t min, uint64_t max, uint64_t *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	if (errno || end == text || strchr(text, '-'))
+		return -EINVAL;
+	if (*end == 'K' || *end == 'k') {
+		*out <<= 10;
+		end++;
+	} else if (*end == 'M' || *end == 'm') {
+		*out <<= 20;
+		end++;
+	}
+	return *end || *out < min || *out > max ? -EINVAL : 0;
+}
+
+static int level_read(const char *text)
+{
+	static const char letters[] = "VDIWEF";
+	static const char *const names[] = {"verbose", "debug", "info", "warn", "error", "fatal"};
+	int level;
+
+	for (level = 0; level < QSLOG_LEVEL_COUNT; level++)
+		if ((text[0] == letters[level] && !text[1]) || strcasecmp(text, names[level]) == 0)
+			return level;
+	return -EINVAL;
+}
+
+/* Options, then environment, then defaults. `path` gets the output with %p as the pid. */
+static int options_complete(struct qslog_options *o, const struct qslog_options *given,
+			    char path[PATH_MAX])
+{
+	const char *text, *percent;
+	uint64_t number;
+	int len;
+
+	*o = (struct qslog_options)QSLOG_OPTIONS_INIT;
+	if (given) {
+		if (given->size != sizeof(*given))
+			return -EINVAL;
+		*o = *given;
+	}
+	if (!o->path)
+		o->path = secure_getenv("QSLOG_FILE");
+	if (!o->path || !*o->path)
+		return -EINVAL;
+	if (o->level == -1) {
+		text = secure_getenv("QSLOG_LEVEL");
+		o->level = text ? level_read(text) : QSLOG_LEVEL_VERBOSE;
+	}
+	if (o->level < 0 || o->level >= QSLOG_LEVEL_COUNT)
+		return -EINVAL;
+	if (!o->flush_ms) {
+		text = secure_getenv("QSLOG_FLUSH_MS");
+		number = FLUSH_MS_DEFAULT;
+		if (text && number_read(text, 1, FLUSH_MS_MAX, &number))
+			return -EINVAL;
+		o->flush_ms = (unsigned int)number;
+	}
+	if (o->flush_ms > FLUSH_MS_MAX)
+		return -EINVAL;
+	if (!o->arena_bytes) {
+		text = secure_getenv("QSLOG_ARENA_SIZE");
+		number = QSLOG_ARENA_BYTES_DEFAULT;
+		if (text && number_read(text, QSLOG_ARENA_BYTES_MIN, QSLOG_ARENA_BYTES_MAX, &number))
+			return -EINVAL;
+		o->arena_bytes = number;
+	}
+	if (o->arena_bytes < QSLOG_ARENA_BYTES_MIN || o->arena_bytes > QSLOG_ARENA_BYTES_MAX ||
+	    (o->arena_bytes & (o->arena_bytes - 1)))
+		return -EINVAL;
+	percent = strstr(o->path, "%p");
+	if (percent)
+		len = snprintf(path, PATH_MAX, "%.*s%d%s", (int)(percent - o->path), o->path,
+			       (int)getpid(), percent + 2);
+	else
+		len = snprintf(path, PATH_MAX, "%s", o->path);
+	return len < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+/* --- Start and stop. */
+
+static int output_open(struct collector *c, const char *path)
+{
+	const struct writer_options options = {.path = path, .tail = true};
+	const struct ingest_source source = {.site = own_site, .thread_name = own_thread_name};
+	struct writer_process process = {0};
+	struct proc_facts facts;
+	int err, index;
+
+	err = proc_facts_read(&facts, getpid());
+	if (err)
+		return err;
+	process.pid = (uint32_t)getpid();
+	process.start_time_ns = facts.start_time_ns;
+	process.name = facts.name;
+	process.exe = facts.exe;
+	process.command = facts.command;
+	err = writer_open(&c->writer, &options);
+	if (err)
+		goto out;
+	err = ingest_open(&c->ingest, c->writer, NULL);
+	if (err)
+		goto out;
+	err = index = writer_process_add(c->writer, &process);
+	if (index < 0)
+		goto out;
+	err = ingest_process_add(c->ingest, (uint32_t)index, facts.name, 0, &source, &c->process);
+out:
+	proc_facts_free(&facts);
+	return err;
+}
+
+static int output_close(struct collector *c)
+{
+	int err;
+
+	ingest_process_remove(c->process);
+	ingest_close(c->ingest);
+	err = writer_close(c->writer, NULL);
+	c->process = NULL;
+	c->ingest = NULL;
+	c->writer = NULL;
+	return err;
+}
+
+static int collector_start(struct collector *c, const struct qslog_options *options)
+{
+	sigset_t all, saved;
+	int err;
+
+	sigfillset(&all);
+	qslog_priv_process.arena_bytes = options->arena_bytes;
+	c->flush_ms = options->flush_ms;
+	c->stop = 0;
+	c->requested = c->answered = 0;
+	c->pid = getpid();
+	arenas_begin(c);
+	__atomic_store_n(&qslog_priv_process.collector, QSLOG_COLLECTOR_AWAKE, __ATOMIC_RELEASE);
+	pthread_sigmask(SIG_SETMASK, &all, &saved);
+	err = -pthread_create(&c->thread, NULL, collector_main, c);
+	pthread_sigmask(SIG_SETMASK, &saved, NULL);
+	if (err) {
+		__atomic_store_n(&qslog_priv_process.collector, QSLOG_COLLECTOR_OFF,
+				 __ATOMIC_RELEASE);
+		return err;
+	}
+	qslog_priv_collector_levels(options->level);
+	return 0;
+}
+
+int qslog_start(const struct qslog_options *options)
+{
+	struct collector *c = &collector;
+	struct qslog_options complete;
+	int saved_errno = errno, err;
+	char path[PATH_MAX];
+
+	pthread_mutex_lock(&c->lock);
+	err = options_complete(&complete, options, path);
+	if (err)
+		goto out;
+	if (collector_runs(c)) {
+		err = -EALREADY;
+		goto out;
+	}
+	/* In a forked child these are the parent's, and stay as they are. */
+	c->writer = NULL;
+	c->ingest = NULL;
+	c->process = NULL;
+	err = output_open(c, path);
+	if (!err)
+		err = collector_start(c, &complete);
+	if (err)
+		(void)output_close(c);
+out:
+	pthread_mutex_unlock(&c->lock);
+	errno = saved_errno;
+	return err;
+}
+
+int qslog_stop(void)
+{
+	struct collector *c = &collector;
+	int saved_errno = errno, err = -ESRCH;
+
+	pthread_mutex_lock(&c->lock);
+	if (collector_runs(c)) {
+		qslog_priv_collector_levels(QSLOG_LEVEL_COUNT);
+		__atomic_store_n(&c->stop, 1, __ATOMIC_SEQ_CST);
+		qslog_priv_collector_wake();
+		pthread_join(c->thread, NULL);
+		__atomic_store_n(&qslog_priv_process.collector, QSLOG_COLLECTOR_OFF,
+				 __ATOMIC_RELEASE);
+		err = output_close(c);
+	}
+	pthread_mutex_unlock(&c->lock);
+	errno = saved_errno;
+	return err;
+}
+
+__attribute__((constructor)) static void collector_from_environment(void)
+{
+	const char *path = secure_getenv("QSLOG_FILE");
+	int err;
+
+	if (!path || !*path)
+		return;
+	err = qslog_start(NULL);
+	if (err && debug_enabled())
+		fprintf(stderr, "qslog: QSLOG_FILE=%s: cannot start: %s\n", path, strerror(-err));
+}
+
+/* Late: other destructors may still log. */
+__attribute__((destructor(101))) static void collector_at_exit(void)
+{
+	int err = qslog_stop();
+
+	if (err && err != -ESRCH && debug_enabled())
+		fprintf(stderr, "qslog: the output is incomplete: %s\n", strerror(-err));
+}

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ingest.c - batches to records. A stream is what is known of one arena: the position up to which
+ * its bytes were taken, how many records that was, the beginning of a record whose rest has not
+ * come yet (carry), and the thread that uses the arena now.
+ */
+#include "ingest.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hash_index.h"
+
+#define SITES_MAX 1048576u   /* of one process: a hostile one may invent addresses */
+#define STREAMS_MAX 4194304u /* arenas of one process */
+
+struct ingest {
+	struct writer *writer;
+	struct ingest_filter filter;
+};
+
+struct stream {
+	uint64_t id;	  /* registry << 32 | arena */
+	uint64_t key;
+	uint64_t pos;	  /* taken up to here */
+	uint64_t records; /* up to here */
+	uint64_t dropped;
+	uint32_t thread;  /* the writer's index */
+	bool broken;	  /* bytes that are no records: nothing is understood before a resync */
+	uint32_t carry_bytes, carry_cap;
+	uint64_t *carry;
+};
+
+enum site_use { SITE_WANTED, SITE_FILTERED, SITE_UNKNOWN };
+
+struct site {
+	uint64_t address;
+	uint32_t format;
+	enum site_use use;
+};
+
+struct ingest_process {
+	struct ingest *in;
+	uint32_t process;
+	uint64_t since;
+	uint64_t no_arena;
+	struct ingest_source source;
+	char *tag;
+	struct stream *streams;
+	uint32_t stream_cnt, stream_cap;
+	struct hash_index stream_index;
+	struct site *sites;
+	uint32_t site_cnt, site_cap;
+	struct hash_index site_index;
+	uint32_t last_site;   /* most records follow one of the same site */
+	uint32_t last_stream;
+};
+
+int ingest_open(struct ingest **out, struct writer *writer, const struct ingest_filter *filter)
+{
+	struct ingest *in = calloc(1, sizeof(*in));
+
+	if (!in)
+		return -ENOMEM;
+	in->writer = writer;
+	if (filter)
+		in->filter = *filter;
+	*out = in;
+	return 0;
+}
+
+void ingest_close(struct ingest *in)
+{
+	free(in);
+}
+
+int ingest_process_add(struct ingest *in, uint32_t process, const char *tag, uint64_t since,
+		       const struct ingest_source *source, struct ingest_process **out)
+{
+	struct ingest_process *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	p->tag = strdup(tag);
+	if (!p->tag) {
+		free(p);
+		return -ENOMEM;
+	}
+	p->in = in;
+	p->process = process;
+	p->since = since;
+	p->source = *source;
+	*out = p;
+	return 0;
+}
+
+void ingest_process_remove(struct ingest_process *p)
+{
+	uint32_t i;
+
+	if (!p)
+		return;
+	for (i = 0; i < p->stream_cnt; i++)
+		free(p->streams[i].carry);
+	free(p->streams);
+	free(p->sites);
+	hash_index_fini(&p->stream_index);
+	hash_index_fini(&p->site_index);
+	free(p->tag);
+	free(p);
+}
+
+/* Room for one more element of an array that doubles. */
+static int array_grow(void **array, uint32_t cnt, uint32_t *cap, uint32_t max, size_t element)
+{
+	uint32_t bigger = *cap ? *cap * 2 : 64;
+	void *grown;
+
+	if (cnt < *cap)
+		return 0;
+	if (cnt >= max)
+		return -ENOSPC;
+	grown = realloc(*array, (size_t)bigger * element);
+	if (!grown)
+		return -ENOMEM;
+	*array = grown;
+	*cap = bigger;
+	return 0;
+}
+
+/* --- Sites */
+
+static bool tag_matches(const struct ingest_filter *filter, const char *tag)
+{
+	const char *const *pattern = filter->tags;
+
+	if (!pattern)
+		return true;
+	for (; *pattern; pattern++)
+		if (fnmatch(*pattern, tag, 0) == 0)
+			return true;
+	return false;
+}
+
+static int site_resolve(struct ingest_process *p, uint64_t address, struct site *site)
+{
+	struct writer_format format;
+	int id;
+
+	memset(&format, 0, sizeof(format));
+	site->address = address;
+	site->format = 0;
+	if (p->source.site(p->source.arg, address, &format)) {
+		site->use = SITE_UNKNOWN;
+		return 0;
+	}
+	if (format.level < p->in->filter.level_min ||
+	    !tag_matches(&p->in->filter, format.tag ? format.tag : p->tag)) {
+		site->use = SITE_FILTERED;
+		return 0;
+	}
+	id = writer_format_add(p->in->writer, p->process, &format);
+	if (id < 0)
+		return id;
+	site->format = (uint32_t)id;
+	site->use = SITE_WANTED;
+	return 0;
+}
+
+static int site_find(struct ingest_process *p, uint64_t address, const struct site **out)
+{
+	struct hash_index_walk walk;
+	uint32_t index;
+	int err;
+
+	if (p->site_cnt && p->sites[p->last_site].address == address) {
+		*out = &p->sites[p->last_site];
+		return 0;
+	}
+	for (index = hash_index_first(&p->site_index, address, &walk); index != HASH_INDEX_NONE;
+	     index = hash_index_next(&p->site_index, &walk)) {
+		if (p->sites[index].address == address)
+			goto found;
+	}
+	err = array_grow((void **)&p->sites, p->site_cnt, &p->site_cap, SITES_MAX, sizeof(*p->sites));
+	if (err)
+		return err;
+	index = p->site_cnt;
+	err = site_resolve(p, address, &p->sites[index]);
+	if (!err)
+		err = hash_index_add(&p->site_index, address, index);
+	if (err)
+		return err;
+	p->site_cnt++;
+found:
+	p->last_site = index;
+	*out = &p->sites[index];
+	return 0;
+}
+
+/* --- Streams */
+
+static int stream_find(struct ingest_process *p, uint32_t registry, uint32_t arena, bool create,
+		       struct stream **out)
+{
+	uint64_t id = (uint64_t)registry << 32 | arena;
+	struct hash_index_walk walk;
+	uint32_t index;
+	int err;
+
+	if (p->stream_cnt && p->streams[p->last_stream].id == id) {
+		*out = &p->streams[p->last_stream];
+		return 0;
+	}
+	for (index = hash_index_first(&p->stream_index, id, &walk); index != HASH_INDEX_NONE;
+	     index = hash_index_next(&p->stream_index, &walk)) {
+		if (p->streams[index].id == id)
+			goto found;
+	}
+	if (!create)
+		return -ENOENT;
+	err = array_grow((void **)&p->streams, p->stream_cnt, &p->stream_cap, STREAMS_MAX,
+			 sizeof(*p->streams));
+	if (err)
+		return err;
+	index = p->stream_cnt;
+	memset(&p->streams[index], 0, sizeof(p->streams[index]));
+	p->streams[index].id = id;
+	err = hash_index_add(&p->stream_index, id, index);
+	if (err)
+		return err;
+	p->stream_cnt++;
+found:
+	p->last_stream = index;
+	*out = &p->streams[index];
+	return 0;
+}
+
+static int stream_thread(struct ingest_process *p, struct stream *s, uint32_t tid, uint64_t key)
+{
+	char name[32] = "";
+	int thread;
+
+	if (s->key == key)
+		return 0;
+	p->source.thread_name(p->source.arg, tid, name);
+	thread = writer_thread_add(p->in->writer, p->process, tid, key, name);
+	if (thread < 0)
+		return thread;
+	s->thread = (uint32_t)thread;
+	s->key = key;
+	return 0;
+}
+
+static int stream_loss(struct ingest_process *p, const struct stream *s, enum loss_cause cause,
+		       uint64_t count)
+{
+	return count ? writer_loss(p->in->writer, s->thread, cause, count) : 0;
+}
+
+static int stream_dropped(struct ingest_process *p, struct stream *s, uint64_t dropped)
+{
+	uint64_t more = dropped - s->dropped;
+
+	if (dropped <= s->dropped)
+		return 0;
+	s->dropped = dropped;
+	return stream_loss(p, s, LOSS_ARENA_FULL, more);
+}
+
+/* --- Records */
+
+static uint32_t record_bytes(const uint64_t *record)
+{
+	return (uint32_t)(record[0] >> QSLOG_RECORD_SIZE_SHIFT & 0x7fff) * 8;
+}
+
+static bool record_bytes_valid(uint32_t bytes)
+{
+	return bytes >= QSLOG_RECORD_HEADER_BYTES && bytes <= QSLOG_RECORD_BYTES_MAX;
+}
+
+static int record_take(struct ingest_process *p, struct stream *s, const uint64_t *record,
+		       uint32_t bytes)
+{
+	const struct site *site;
+	int err;
+
+	s->records++;
+	if (record[1] < p->since)
+		return 0;
+	err = site_find(p, record[0] & QSLOG_RECORD_SITE_MASK, &site);
+	if (err)
+		return stream_loss(p, s, LOSS_UNKNOWN_SITE, 1);
+	switch (site->use) {
+	case SITE_FILTERED:
+		return 0;
+	case SITE_UNKNOWN:
+		return stream_loss(p, s, LOSS_UNKNOWN_SITE, 1);
+	case SITE_WANTED:
+		break;
+	}
+	err = writer_record(p->in->writer, s->thread, site->format, record, bytes);
+	if (err == -EBADMSG)
+		return stream_loss(p, s, LOSS_DAMAGED, 1);
+	return err;
+}
+
+/* What is missing is counted once a resync or the end says how many records it was. */
+static void stream_break(struct stream *s)
+{
+	s->broken = true;
+	s->carry_bytes = 0;
+}
+
+/* Records that lie whole in [data, data + bytes); returns how many bytes that was. */
+static uint32_t records_take(struct ingest_process *p, struct stream *s, const uint64_t *data,
+			     uint32_t bytes, int *err)
+{
+	uint32_t at = 0;
+
+	while (bytes - at >= 8) {
+		const uint64_t *record = data + at / 8;
+		uint32_t size = record_bytes(record);
+
+		if (!record_bytes_valid(size)) {
+			stream_break(s);
+			return bytes;
+		}
+		if (size > bytes - at)
+			break;
+		*err = record_take(p, s, record, size);
+		at += size;
+	}
+	return at;
+}
+
+static int carry_append(struct stream *s, const void *data, uint32_t bytes)
+{
+	if (!s->carry) {
+		s->carry = malloc(QSLOG_RECORD_BYTES_MAX);
+		if (!s->carry)
+			return -ENOMEM;
+		s->carry_cap = QSLOG_RECORD_BYTES_MAX;
+	}
+	memcpy((char *)s->carry + s->carry_bytes, data, bytes);
+	s->carry_bytes += bytes;
+	return 0;
+}
+
+/* Completes the record whose beginning is in the carry; returns how many bytes of data it took. */
+static uint32_t carry_complete(struct ingest_process *p, struct stream *s, const void *data,
+			       uint32_t bytes, int *err)
+{
+	/* At least the first word is there, and it was found valid. */
+	uint32_t size = record_bytes(s->carry), missing = size - s->carry_bytes;
+	uint32_t take = missing < bytes ? missing : bytes;
+
+	*err = carry_append(s, data, take);
+	if (!*err && take == missing) {
+		s->carry_bytes = 0;
+		*err = record_take(p, s, s->carry, size);
+	}
+	return take;
+}
+
+/* Moves the stream to where the batch begins; *skip: bytes of the batch that came before. */
+static int stream_align(struct ingest_process *p, struct stream *s, const struct ingest_batch *b,
+			uint32_t *skip)
+{
+	uint64_t lost = 0;
+
+	*skip = 0;
+	if (b->from < s->pos) {
+		*skip = s->pos - b->from < b->bytes ? (uint32_t)(s->pos - b->from) : b->bytes;
+		return 0;
+	}
+	if (b->resync) {
+		if (!b->baseline && b->from_records > s->records)
+			lost = b->from_records - s->records;
+		s->records = b->from_records;
+		s->pos = b->from;
+		s->carry_bytes = 0;
+		s->broken = false;
+		if (b->baseline)
+			s->dropped = b->dropped;
+		return stream_loss(p, s, LOSS_RING_FULL, lost);
+	}
+	if (b->from > s->pos) {
+		/* Not the way a transport behaves; the records are counted at the end. */
+		stream_break(s);
+		s->pos = b->from;
+	}
+	return 0;
+}
+
+int ingest_batch(struct ingest_process *p, const struct ingest_batch *b)
+{
+	const uint64_t *data = b->data;
+	uint32_t bytes = b->bytes, took;
+	struct stream *s;
+	int err, first = 0;
+
+	if ((b->from | b->bytes) & 7)
+		return -EBADMSG;
+	err = stream_find(p, b->registry, b->arena, true, &s);
+	if (err)
+		return err;
+	err = stream_thread(p, s, b->tid, b->key);
+	if (err)
+		return err;
+	err = stream_align(p, s, b, &took);
+	if (err)
+		first = err;
+	data += took / 8;
+	bytes -= took;
+	s->pos += bytes;
+	if (bytes && !s->broken && s->carry_bytes) {
+		took = carry_complete(p, s, data, bytes, &err);
+		data += took / 8;
+		bytes -= took;
+		first = first ? first : err;
+	}
+	if (bytes && !s->broken) {
+		took = records_take(p, s, data, bytes, &err);
+		first = first ? first : err;
+		if (bytes > took) {
+			err = carry_append(s, data + took / 8, bytes - took);
+			if (err)
+				stream_break(s);
+			first = first ? first : err;
+		}
+	}
+	err = stream_dropped(p, s, b->dropped);
+	return first ? first : err;
+}
+
+int ingest_arena_end(struct ingest_process *p, uint32_t registry, uint32_t arena, uint64_t head,
+		     uint64_t records, uint64_t dropped, enum loss_cause cause)
+{
+	struct stream *s;
+	int err, dropped_err;
+
+	err = stream_find(p, registry, arena, true, &s);
+	if (err)
+		return err;
+	if (!s->key) {
+		err = stream_thread(p, s, 0, UINT64_MAX);
+		if (err)
+			return err;
+	}
+	if ((head > s->pos || s->broken) && records > s->records) {
+		err = stream_loss(p, s, s->broken ? LOSS_DAMAGED : cause, records - s->records);
+		s->records = records;
+		s->pos = head;
+		s->broken = false;
+		s->carry_bytes = 0;
+	}
+	dropped_err = stream_dropped(p, s, dropped);
+	return err ? err : dropped_err;
+}
+
+int ingest_no_arena(struct ingest_process *p, uint64_t lost)
+{
+	uint64_t more = lost - p->no_arena;
+	int thread;
+
+	if (lost <= p->no_arena)
+		return 0;
+	thread = writer_thread_add(p->in->writer, p->process, 0, UINT64_MAX, "");
+	if (thread < 0)
+		return thread;
+	p->no_arena = lost;
+	return writer_loss(p->in->writer, (uint32_t)thread, LOSS_NO_ARENA, more);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ingest.h - batches of arenas become records of a file: overlaps are trimmed, gaps and drops are
+ * counted, records that straddle batches are put together, sites are resolved, filters applied.
+ * Both transports end here: the tracer's ring buffer and the in-process collector.
+ *
+ * All bytes are hostile: nothing in a batch can make this crash, hang or grow without bound.
+ * Functions return 0 or a negative errno; that of the writer is kept there (writer_totals).
+ */
+#ifndef QSLOG_INGEST_H
+#define QSLOG_INGEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "qslog_abi.h"
+#include "writer.h"
+
+struct ingest;
+struct ingest_process;
+
+struct ingest_filter {
+	uint8_t level_min;	  /* enum qslog_level */
+	const char *const *tags; /* fnmatch(3) patterns, NULL-terminated; NULL: all */
+};
+
+/* How the records of one process are understood. */
+struct ingest_source {
+	void *arg;
+	/* Static metadata of the site at `address`; strings stay valid until the process is
+	 * removed. A negative errno: its records are counted as lost, LOSS_UNKNOWN_SITE. */
+	int (*site)(void *arg, uint64_t address, struct writer_format *out);
+	/* Name of a thread; "" if unknown. */
+	void (*thread_name)(void *arg, uint32_t tid, char name[32]);
+};
+
+/* A run of bytes of one arena, as struct chunk of bpf/chunk.h describes it. */
+struct ingest_batch {
+	uint32_t registry, arena; /* name the arena within the process */
+	uint32_t tid;
+	uint64_t key;
+	uint64_t from;		/* position of data[0]; a multiple of 8 */
+	const void *data;	/* aligned to 8 */
+	uint32_t bytes;		/* a multiple of 8 */
+	bool resync;		/* what is missing before `from` cannot come any more */
+	bool baseline;		/* and is not a loss */
+	uint64_t from_records;	/* with resync: records before `from` */
+	uint64_t dropped;	/* by the owner, so far */
+};
+
+/* The writer stays the caller's and outlives the ingest. Filter strings are not copied. */
+int ingest_open(struct ingest **out, struct writer *writer, const struct ingest_filter *filter);
+void ingest_close(struct ingest *in); /* NULL is accepted */
+
+/* Records with a timestamp counter before `since` belong to an earlier listener and are passed
+ * over. `process` is the writer's index; `tag` its sites' default tag, copied. */
+int ingest_process_add(struct ingest *in, uint32_t process, const char *tag, uint64_t since,
+		       const struct ingest_source *source, struct ingest_process **out);
+void ingest_process_remove(struct ingest_process *p); /* NULL is accepted */
+
+int ingest_batch(struct ingest_process *p, const struct ingest_batch *batch);
+
+/* The arena ends at position `head`, with these counts: what is missing is lost, for `cause`. */
+int ingest_arena_end(struct ingest_process *p, uint32_t registry, uint32_t arena, uint64_t head,
+		     uint64_t records, uint64_t dropped, enum loss_cause cause);
+
+/* Records of threads that could get no arena, so far. */
+int ingest_no_arena(struct ingest_process *p, uint64_t lost);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * writer.h - records of threads become a .qslog file (docs/format.md). The tracer and the
+ * in-process collector use the same object code. One writer belongs to one thread.
+ *
+ * Everything returns 0 (or a non-negative index where said) or a negative errno. After a write
+ * error (ENOSPC, EIO, ...) the writer keeps going: what could not be stored is counted in
+ * writer_totals.records_unwritten, the first error is kept in writer_totals.error and returned by
+ * every later call that would have written, and the next block is tried again.
+ */
+#ifndef QSLOG_WRITER_H
+#define QSLOG_WRITER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "qslog_abi.h"
+
+struct writer;
+
+struct writer_options {
+	const char *path;	/* created or truncated; copied */
+	uint32_t block_bytes;	/* rows per sealed block before compression; 0: 1 MiB; 4 KiB..16 MiB */
+	int zstd_level;		/* 0: 1 */
+	bool tail;		/* keep unsealed rows readable in PATH.tail at every writer_flush() */
+	bool own_by_user;	/* give the files to owner_uid:owner_gid (sudo) */
+	uid_t owner_uid;
+	gid_t owner_gid;
+};
+
+struct writer_process {
+	uint32_t pid;
+	uint64_t start_time_ns; /* CLOCK_REALTIME, 0 if unknown */
+	const char *name;	/* short name: the default tag of its sites */
+	const char *exe;	/* path, "" if unknown */
+	const char *command;	/* command line, "" if unknown */
+};
+
+/* Static metadata of a site, already copied out of the process and checked. Strings are
+ * NUL-terminated; tag NULL means the process's name; name is NULL in a log site. */
+struct writer_format {
+	uint8_t kind;  /* enum qslog_site_kind */
+	uint8_t level; /* enum qslog_level */
+	uint8_t arg_cnt;
+	uint8_t types[QSLOG_ARGS_MAX]; /* enum qslog_arg_type */
+	uint32_t line;
+	const char *tag, *file, *function, *format, *name;
+};
+
+/* Why records are missing; values are part of the file format, append only. */
+enum loss_cause {
+	LOSS_ARENA_FULL = 0,   /* the application produced faster than the collector took */
+	LOSS_RING_FULL = 1,    /* overwritten in the arena before the kernel could copy them out */
+	LOSS_UNREADABLE = 2,   /* the process's memory could not be read any more */
+	LOSS_DAMAGED = 3,      /* the process handed over bytes that are not records */
+	LOSS_NO_ARENA = 4,     /* a thread could not get an arena */
+	LOSS_UNKNOWN_SITE = 5, /* records whose site could not be resolved */
+	LOSS_UNWRITTEN = 6,    /* the output could not be written (disk full, ...) */
+	LOSS_CAUSE_COUNT = 7
+};
+
+struct writer_totals {
+	uint64_t records;	    /* in sealed blocks or the tail, losses not counted */
+	uint64_t lost;		    /* all causes, records_unwritten included */
+	uint64_t lost_by[LOSS_CAUSE_COUNT];
+	uint64_t records_unwritten; /* taken over, but their block could not be written */
+	uint64_t file_bytes;	    /* length of the file */
+	uint64_t text_bytes;	    /* estimated length of the same records as text lines */
+	int error;		    /* first write error, negative errno, or 0 */
+};
+
+int writer_open(struct writer **out, const struct writer_options *options);
+
+/* Index of the process / thread / format in this file. The same thread (process, tid, key) and a
+ * format of the same content get the same index again. */
+int writer_process_add(struct writer *w, const struct writer_process *process);
+int writer_thread_add(struct writer *w, uint32_t process, uint32_t tid, uint64_t key, const char *name);
+int writer_format_add(struct writer *w, uint32_t process, const struct writer_format *format);
+
+/*
+ * Append one record as the application left it (usdt/qslog.h: header, slots). The caller has
+ * checked that `bytes` is the record's own size, is a multiple of 8 and lies in memory; this
+ * function checks the slots against the format's types (string lengths included) and returns
+ * -EBADMSG, appending nothing, where they do not fit.
+ */
+int writer_record(struct writer *w, uint32_t thread, uint32_t format, const uint64_t *record,
+		  uint32_t bytes);
+
+/* `count` records of the thread are missing at this place of its stream. */
+int writer_loss(struct writer *w, uint32_t thread, enum loss_cause cause, uint64_t count);
+
+/* Take a (counter, CLOCK_REALTIME) pair now. Done by open, flush, seal and close as well. */
+int writer_clock(struct writer *w);
+
+/* What has been appended is readable from now on (in PATH.tail or in sealed blocks). */
+int writer_flush(struct writer *w);
+
+/* Bytes of rows appended since the last seal; for a live view: see writer_tap(). */
+void writer_totals_get(const struct writer *w, struct writer_totals *out);
+
+/* Called with the uncompressed rows of every frame that writer_flush() or a seal makes readable
+ * (the very bytes of a tail frame), for --live; NULL ends it. */
+void writer_tap(struct writer *w, void (*rows)(void *arg, const void *data, uint32_t bytes), void *arg);
+
+/* Seals, writes index and trailer, removes the tail, closes and frees; `totals` may be NULL.
+ * Returns the first write error, if any. NULL is accepted. */
+int writer_close(struct writer *w, struct writer_totals *totals);
+
+#endif
