@@ -27,8 +27,8 @@ struct ingest_filter {
 /* How the records of one process are understood. */
 struct ingest_source {
 	void *arg;
-	/* Static metadata of the site at `address`; strings stay valid until the process is
-	 * removed. A negative errno: its records are counted as lost, LOSS_UNKNOWN_SITE. */
+	/* Static metadata of the site at `address`; the strings are not used after the next call.
+	 * A negative errno: its records are counted as lost, LOSS_UNKNOWN_SITE. */
 	int (*site)(void *arg, uint64_t address, struct writer_format *out);
 	/* Name of a thread; "" if unknown. */
 	void (*thread_name)(void *arg, uint32_t tid, char name[32]);

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * block_in.c - headers, index and payloads. Everything is checked before it is believed: magic and
+ * checksum of a header, the key that all blocks of one file share (so that a copy of some other
+ * file inside a payload is not taken for a block), lengths against the limits of the format and
+ * the size of the file, the hash of a payload before it is decompressed.
+ */
+#define XXH_INLINE_ALL
+#include "block_in.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#define SCAN_BYTES (256u << 10)
+#define FIRST_HEADER_WITHIN ((uint64_t)64 << 20) /* else it is some other kind of file */
+
+int read_exactly(int fd, void *data, size_t bytes, uint64_t offset)
+{
+	uint8_t *p = data;
+
+	while (bytes) {
+		ssize_t n = pread(fd, p, bytes, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO;
+		p += n;
+		offset += (uint64_t)n;
+		bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+void block_in_damage(struct block_in *in, const char *path, uint64_t offset, const char *what)
+{
+	in->damaged++;
+	if (in->damage)
+		in->damage(in->damage_arg, path, offset, what);
+}
+
+/* NULL: a valid header; else what is wrong. Whether the payload is all there is another matter. */
+static const char *header_read(struct block_in *in, uint64_t offset, struct file_block_header *h)
+{
+	uint8_t data[FILE_HEADER_BYTES_MAX];
+
+	if (in->size < sizeof(*h) || offset > in->size - sizeof(*h))
+		return "the file ends within a block header";
+	if (read_exactly(in->fd, data, sizeof(*h), offset) != 0)
+		return "a block header cannot be read";
+	memcpy(h, data, sizeof(*h));
+	if (memcmp(h->magic, FILE_BLOCK_MAGIC, FILE_MAGIC_BYTES) != 0)
+		return "no block begins here";
+	if (h->header_bytes < sizeof(*h) || h->header_bytes > sizeof(data) ||
+	    h->header_bytes > in->size - offset ||
+	    read_exactly(in->fd, data, h->header_bytes, offset) != 0 ||
+	    (uint32_t)XXH3_64bits(data + 12, h->header_bytes - 12u) != h->checksum)
+		return "a block header is damaged";
+	if (h->stored_bytes > FILE_RAW_BYTES_MAX || h->raw_bytes > FILE_RAW_BYTES_MAX ||
+	    h->record_cnt > FILE_RECORDS_MAX)
+		return "a block is larger than the format allows";
+	if (in->key_known && h->file_key != in->file_key)
+		return "a block of another file";
+	return NULL;
+}
+
+/* The payload, decompressed, from malloc. NULL: fine; else what is wrong; *err only if -ENOMEM. */
+static const char *payload_read(struct block_in *in, uint64_t offset,
+				const struct file_block_header *h, uint8_t **out, int *err)
+{
+	uint8_t *stored = NULL, *raw = NULL;
+	const char *what = NULL;
+	size_t n;
+
+	*err = 0;
+	if (h->version > FILE_VERSION || h->must_understand & ~FILE_MUST_UNDERSTAND_KNOWN)
+		return "a block needs a later version of this program";
+	if (h->compression > FILE_COMPRESSION_ZSTD)
+		return "a block is compressed in a way that this program does not know";
+	if (h->compression == FILE_COMPRESSION_NONE && h->stored_bytes != h->raw_bytes)
+		return "a block contradicts itself about its length";
+	if (h->stored_bytes > in->size - offset - h->header_bytes)
+		return "the file ends within a block";
+	stored = malloc(h->stored_bytes + 1u);
+	if (!stored) {
+		*err = -ENOMEM;
+		return NULL;
+	}
+	if (read_exactly(in->fd, stored, h->stored_bytes, offset + h->header_bytes) != 0) {
+		what = "a block cannot be read";
+		goto cleanup;
+	}
+	if (XXH3_64bits(stored, h->stored_bytes) != h->payload_hash) {
+		what = "the content of a block is damaged";
+		goto cleanup;
+	}
+	if (h->compression == FILE_COMPRESSION_NONE) {
+		*out = stored;
+		return NULL;
+	}
+	raw = malloc(h->raw_bytes + 1u);
+	if (!raw) {
+		*err = -ENOMEM;
+		goto cleanup;
+	}
+	n = ZSTD_decompressDCtx(in->zstd, raw, h->raw_bytes, stored, h->stored_bytes);
+	if (ZSTD_isError(n) || n != h->raw_bytes) {
+		what = "a block cannot be decompressed";
+		goto cleanup;
+	}
+	*out = raw;
+	raw = NULL;
+cleanup:
+	free(stored);
+	free(raw);
+	return what;
+}
+
+int block_in_rows(struct block_in *in, const struct block_ref *ref, uint8_t **rows, uint32_t *bytes)
+{
+	struct file_block_header h;
+	const char *what;
+	int err = 0;
+
+	what = header_read(in, ref->offset, &h);
+	if (!what && (h.kind != FILE_BLOCK_ROWS || h.sequence != ref->sequence))
+		what = "the index speaks of another block";
+	if (!what)
+		what = payload_read(in, ref->offset, &h, rows, &err);
+	if (err)
+		return err;
+	if (what) {
+		block_in_damage(in, in->path, ref->offset, what);
+		return -EBADMSG;
+	}
+	*bytes = h.raw_bytes;
+	return 0;
+}
+
+static int ref_add(struct block_in *in, const struct block_ref *ref)
+{
+	if (in->ref_cnt == in->ref_cap) {
+		uint32_t cap = in->ref_cap ? in->ref_cap * 2 : 64;
+		struct block_ref *refs;
+
+		if (cap < in->ref_cap)
+			return -EFBIG;
+		refs = realloc(in->refs, (size_t)cap * sizeof(*refs));
+		if (!refs)
+			return -ENOMEM;
+		in->refs = refs;
+		in->ref_cap = cap;
+	}
+	in->refs[in->ref_cnt++] = *ref;
+	return 0;
+}
+
+/* ---- index ---- */
+
+static bool trailer_at(struct block_in *in, uint64_t offset, struct file_trailer *t)
+{
+	return in->size >= sizeof(*t) && offset <= in->size - sizeof(*t) &&
+	       read_exactly(in->fd, t, sizeof(*t), offset) == 0 &&
+	       memcmp(t->magic, FILE_END_MAGIC, FILE_MAGIC_BYTES) == 0 &&
+	       t->checksum == (uint32_t)XXH3_64bits(t, offsetof(struct file_trailer, checksum)) &&
+	       (!in->key_known || t->file_key == in->file_key);
+}
+
+/* Takes the entries of one index block. `after` is where the block before may end at the latest. */
+static int index_take(struct block_in *in, const uint8_t *data, uint32_t bytes, uint64_t offset,
+		      uint64_t *after)
+{
+	struct file_index_header ih;
+	uint32_t i;
+	int err;
+
+	memcpy(&ih, data, sizeof(ih));
+	for (i = 0; i < ih.entry_cnt; i++) {
+		const uint8_t *p = data + sizeof(ih) + (size_t)i * ih.entry_bytes;
+		struct file_index_entry e;
+		struct block_ref ref;
+
+		memcpy(&e, p, sizeof(e));
+		if (e.offset < *after || e.offset > offset || e.stored_bytes > FILE_RAW_BYTES_MAX ||
+		    offset - e.offset < sizeof(struct file_block_header) + e.stored_bytes ||
+		    (in->ref_cnt && e.sequence <= in->refs[in->ref_cnt - 1].sequence))
+			return -EBADMSG;
+		*after = e.offset + sizeof(struct file_block_header) + e.stored_bytes;
+		if (e.kind != FILE_BLOCK_ROWS)
+			continue;
+		ref = (struct block_ref){ .offset = e.offset,
+					  .sequence = e.sequence,
+					  .lost = e.lost,
+					  .time_min = e.time_min,
+					  .time_max = e.time_max,
+					  .clock_ticks = e.clock_ticks,
+					  .clock_realtime_ns = e.clock_realtime_ns,
+					  .record_cnt = e.record_cnt,
+					  .level_mask = e.level_mask };
+		err = ref_add(in, &ref);
+		if (err)
+			return err;
+	}
+	(void)bytes;
+	return 0;
+}
+
+/* Reads an index block. 0, -EBADMSG or -ENOMEM. */
+static int index_read(struct block_in *in, uint64_t offset, struct file_block_header *h,
+		      uint8_t **data)
+{
+	struct file_index_header ih;
+	const char *what;
+	int err = 0;
+
+	what = header_read(in, offset, h);
+	if (!what && (h->kind != FILE_BLOCK_INDEX || h->raw_bytes < sizeof(ih)))
+		what = "no index";
+	if (!what)
+		what = payload_read(in, offset, h, data, &err);
+	if (what || err)
+		return err ? err : -EBADMSG;
+	memcpy(&ih, *data, sizeof(ih));
+	if (ih.entry_bytes < sizeof(struct file_index_entry) ||
+	    ih.entry_cnt > FILE_INDEX_ENTRIES_MAX || ih.previous >= offset ||
+	    (uint64_t)ih.entry_cnt * ih.entry_bytes > h->raw_bytes - sizeof(ih)) {
+		free(*data);
+		*data = NULL;
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+/* Follows the chain back to its beginning, then takes the blocks forward. */
+static int index_load(struct block_in *in, const struct file_trailer *trailer)
+{
+	uint64_t *chain = NULL, offset = trailer->index_offset, after = 0;
+	uint32_t cnt = 0, cap = 0;
+	int err;
+
+	for (;;) {
+		struct file_block_header h;
+		struct file_index_header ih;
+		uint8_t *data = NULL;
+
+		err = index_read(in, offset, &h, &data);
+		if (err)
+			goto cleanup;
+		memcpy(&ih, data, sizeof(ih));
+		free(data);
+		if (!cnt)
+			in->last_sequence = h.sequence;
+		if (cnt == cap) {
+			uint64_t *bigger;
+
+			cap = cap ? cap * 2 : 16;
+			bigger = realloc(chain, cap * sizeof(*chain));
+			if (!bigger) {
+				err = -ENOMEM;
+				goto cleanup;
+			}
+			chain = bigger;
+		}
+		chain[cnt++] = offset;
+		if (!ih.previous)
+			break;
+		offset = ih.previous;
+	}
+	while (cnt) {
+		struct file_block_header h;
+		uint8_t *data = NULL;
+
+		offset = chain[--cnt];
+		err = index_read(in, offset, &h, &data);
+		if (!err)
+			err = index_take(in, data, h.raw_bytes, offset, &after);
+		free(data);
+		if (err)
+			goto cleanup;
+		after = offset + h.header_bytes + h.stored_bytes;
+	}
+cleanup:
+	free(chain);
+	return err;
+}
+
+/* ---- walk ---- */
+
+/* The next place at or after `offset`, before `limit`, where a valid header is; or in->size. */
+static uint64_t resync(struct block_in *in, uint64_t offset, uint64_t limit, uint64_t sequence_min)
+{
+	uint8_t *data = malloc(SCAN_BYTES);
+	uint64_t found = in->size;
+
+	while (data && offset < limit) {
+		size_t want = in->size - offset < SCAN_BYTES ? (size_t)(in->size - offset) :
+							       SCAN_BYTES;
+		const uint8_t *p = data, *end = data + want;
+
+		if (want < FILE_MAGIC_BYTES || read_exactly(in->fd, data, want, offset) != 0)
+			break;
+		while ((p = memmem(p, (size_t)(end - p), FILE_BLOCK_MAGIC, FILE_MAGIC_BYTES))) {
+			struct file_block_header h;
+			uint64_t at = offset + (uint64_t)(p - data);
+
+			if (!header_read(in, at, &h) && h.sequence >= sequence_min) {
+				found = at;
+				goto done;
+			}
+			p++;
+		}
+		/* a magic may lie across the border */
+		offset += want < SCAN_BYTES ? want : want - FILE_MAGIC_BYTES + 1;
+	}
+done:
+	free(data);
+	return found;
+}
+
+static int first_header(struct block_in *in, uint64_t *start)
+{
+	struct file_block_header h;
+	struct file_trailer t;
+	uint64_t limit;
+	const char *what;
+
+	if (in->size >= sizeof(t) && trailer_at(in, in->size - sizeof(t), &t)) {
+		in->file_key = t.file_key;
+		in->key_known = true;
+	}
+	*start = 0;
+	what = header_read(in, 0, &h);
+	if (what) {
+		limit = in->size < FIRST_HEADER_WITHIN ? in->size : FIRST_HEADER_WITHIN;
+		*start = resync(in, 0, limit, 0);
+		if (*start == in->size || header_read(in, *start, &h))
+			return -EBADMSG;
+		block_in_damage(in, in->path, 0, what);
+	} else if (h.version > FILE_VERSION || h.must_understand & ~FILE_MUST_UNDERSTAND_KNOWN) {
+		return -EPROTONOSUPPORT;
+	}
+	in->file_key = h.file_key;
+	in->key_known = true;
+	return 0;
+}
+
+/* Takes a block with a valid header into the list. */
+static int block_take(struct block_in *in, uint64_t offset, const struct file_block_header *h)
+{
+	struct block_ref ref = { .offset = offset,
+				 .sequence = h->sequence,
+				 .lost = h->lost,
+				 .time_min = h->time_min,
+				 .time_max = h->time_max,
+				 .clock_ticks = h->clock_ticks,
+				 .clock_realtime_ns = h->clock_realtime_ns,
+				 .record_cnt = h->record_cnt,
+				 .level_mask = h->level_mask };
+	const char *what;
+	uint8_t *data = NULL;
+	int err = 0;
+
+	in->last_sequence = h->sequence;
+	if (h->kind == FILE_BLOCK_ROWS)
+		return ref_add(in, &ref);
+	if (h->kind == FILE_BLOCK_INDEX) {
+		/* not needed in a walk, but its damage is damage of the file */
+		what = payload_read(in, offset, h, &data, &err);
+		free(data);
+		if (what)
+			block_in_damage(in, in->path, offset, what);
+	} else if (h->kind != FILE_BLOCK_HEADER && (h->record_cnt || h->lost)) {
+		block_in_damage(in, in->path, offset, "a block has records of a kind that this program cannot read");
+	}
+	return err;
+}
+
+static int walk(struct block_in *in, uint64_t offset)
+{
+	uint64_t content = 0; /* where the payload of the block before begins */
+	bool first = true;
+	struct file_trailer t;
+	int err;
+
+	while (offset < in->size) {
+		struct file_block_header h;
+		const char *what = header_read(in, offset, &h);
+		char text[96];
+		uint64_t next;
+
+		if (!what && !first && h.sequence <= in->last_sequence) {
+			what = "a block is here a second time";
+		} else if (!what && !first && h.sequence != in->last_sequence + 1) {
+			snprintf(text, sizeof(text), "%llu blocks are missing before this one",
+				 (unsigned long long)(h.sequence - in->last_sequence - 1));
+			block_in_damage(in, in->path, offset, text);
+		}
+		if (!what) {
+			if (h.stored_bytes > in->size - offset - h.header_bytes) {
+				in->cut_off = true;
+				in->cut_off_at = offset;
+				return 0;
+			}
+			err = block_take(in, offset, &h);
+			if (err)
+				return err;
+			first = false;
+			content = offset + h.header_bytes;
+			offset = content + h.stored_bytes;
+			continue;
+		}
+		if (trailer_at(in, offset, &t)) {
+			offset += sizeof(t);
+			continue;
+		}
+		/* the block before may be shorter than it says: look into it, too */
+		next = resync(in, content ? content : offset + 1, in->size,
+			      first ? 0 : in->last_sequence + 1);
+		if (next == in->size) {
+			in->cut_off = true;
+			in->cut_off_at = offset;
+			return 0;
+		}
+		block_in_damage(in, in->path, offset, what);
+		if (!header_read(in, next, &h))
+			in->last_sequence = h.sequence - 1; /* the gap is reported already */
+		offset = next;
+	}
+	return 0;
+}
+
+static int header_load(struct block_in *in)
+{
+	struct file_block_header h;
+	const char *what;
+	int err = 0;
+
+	what = header_read(in, 0, &h);
+	if (what)
+		return 0; /* reported by first_header() */
+	if (h.kind != FILE_BLOCK_HEADER)
+		what = "the first block is not the header of a file";
+	else
+		what = payload_read(in, 0, &h, &in->header_data, &err);
+	if (what)
+		block_in_damage(in, in->path, 0, what);
+	else if (!err)
+		in->header_bytes = h.raw_bytes;
+	return err;
+}
+
+int block_in_open(struct block_in *in, const char *path, reader_damage_fn *damage, void *arg)
+{
+	struct file_trailer t;
+	struct stat st;
+	uint64_t start;
+	int err;
+
+	memset(in, 0, sizeof(*in));
+	in->damage = damage;
+	in->damage_arg = arg;
+	in->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (in->fd < 0)
+		return -errno;
+	if (fstat(in->fd, &st) != 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (!S_ISREG(st.st_mode))
+		return -ESPIPE;
+	in->size = (uint64_t)st.st_size;
+	in->path = strdup(path);
+	in->zstd = ZSTD_createDCtx();
+	if (!in->path || !in->zstd)
+		return -ENOMEM;
+	err = first_header(in, &start);
+	if (err)
+		return err;
+	err = header_load(in);
+	if (err)
+		return err;
+	if (trailer_at(in, in->size - sizeof(t), &t)) {
+		err = index_load(in, &t);
+		if (!err) {
+			in->has_index = true;
+			return 0;
+		}
+		if (err != -EBADMSG)
+			return err;
+		in->ref_cnt = 0;
+		in->last_sequence = 0;
+		block_in_damage(in, in->path, t.index_offset, "the index is damaged");
+	}
+	return walk(in, start);
+}
+
+void block_in_close(struct block_in *in)
+{
+	if (in->fd >= 0)
+		close(in->fd);
+	ZSTD_freeDCtx(in->zstd);
+	free(in->path);
+	free(in->refs);
+	free(in->header_data);
+}

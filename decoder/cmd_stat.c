@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* cmd_stat.c - qslog stat: counts and rates per site, latencies of spans, losses. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "filter.h"
+#include "merge.h"
+#include "output.h"
+#include "stat_print.h"
+#include "stat_table.h"
+
+struct stat_options {
+	struct filter filter;
+	bool json;
+	char *const *paths;
+	unsigned path_cnt;
+};
+
+static void help(void)
+{
+	printf("usage: qslog stat [OPTION]... FILE...\n"
+	       "Counts the records of .qslog files: per place in the source how many, how fast and\n"
+	       "how large (bytes as the program wrote them); durations of spans (percentiles to\n"
+	       "within 1 %%, OPEN were entered and not left); lost records per cause and thread.\n\n"
+	       "      --json          one JSON object\n"
+	       "%s"
+	       "  -h, --help          this text\n\n"
+	       "exit status: 0 ok, 1 failure, 2 usage, 3 a file is damaged or incomplete\n",
+	       filter_help);
+}
+
+/* 0; 1: help was printed; negative: reported */
+static int parse(struct stat_options *o, int argc, char **argv)
+{
+	enum { OPTION_JSON = 0x100 };
+	static const struct option options[] = { FILTER_LONG_OPTIONS,
+						 { "json", no_argument, NULL, OPTION_JSON },
+						 { "help", no_argument, NULL, 'h' },
+						 { NULL, 0, NULL, 0 } };
+	int c, err;
+
+	while ((c = getopt_long(argc, argv, "h" FILTER_SHORT_OPTIONS, options, NULL)) != -1) {
+		switch (c) {
+		case 'h':
+			help();
+			return 1;
+		case OPTION_JSON:
+			o->json = true;
+			break;
+		case '?':
+			return -EINVAL; /* getopt has said why */
+		default:
+			err = filter_option(&o->filter, c, optarg);
+			if (err)
+				return err;
+		}
+	}
+	o->paths = argv + optind;
+	o->path_cnt = (unsigned)(argc - optind);
+	if (!o->path_cnt) {
+		cmd_error("no file given");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int count(struct stat_options *o, struct merge *merge, struct stat_table *table)
+{
+	const struct record *record;
+	unsigned file;
+	int err = 0;
+
+	while (!err && merge_next(merge, &record, &file) > 0) {
+		if (filter_match(&o->filter, record))
+			err = stat_table_add(table, record, file);
+	}
+	return err;
+}
+
+int cmd_stat(int argc, char **argv)
+{
+	struct stat_options o = { 0 };
+	struct stat_table table = { 0 };
+	struct output out = { .fd = STDOUT_FILENO };
+	struct merge *merge = NULL;
+	struct reader_hint hint;
+	int err, status, output_status;
+
+	err = parse(&o, argc, argv);
+	if (err) {
+		status = err > 0 ? CMD_OK : cmd_usage_error("stat");
+		goto cleanup;
+	}
+	filter_hint(&o.filter, &hint);
+	err = merge_open(&merge, o.paths, o.path_cnt, &hint, NULL, NULL);
+	if (!err)
+		err = count(&o, merge, &table);
+	if (err) {
+		cmd_error("%s", strerror(-err));
+		status = CMD_FAILURE;
+		goto cleanup;
+	}
+	status = merge_finish(merge);
+	stat_table_sort(&table);
+	if (o.json)
+		stat_print_json(&out.buffer, &table, merge);
+	else
+		stat_print_text(&out.buffer, &table, merge);
+	output_status = output_finish(&out, 0);
+	if (output_status)
+		status = output_status;
+	if (o.filter.lost_hidden)
+		cmd_error("%llu lost records are not counted because of the filters",
+			  (unsigned long long)o.filter.lost_hidden);
+cleanup:
+	buffer_fini(&out.buffer);
+	stat_table_fini(&table);
+	merge_close(merge);
+	filter_fini(&o.filter);
+	return status;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * merge.h - several .qslog files as one stream of records in time order. Files that cannot be
+ * read are reported to the user and left out; the exit status says so at the end.
+ */
+#ifndef QSLOG_MERGE_H
+#define QSLOG_MERGE_H
+
+#include "reader.h"
+
+struct merge;
+
+struct merge_file {
+	const char *path;
+	struct reader_totals totals; /* after merge_finish() */
+	int error;		     /* negative errno of opening or reading, or 0 */
+	uint64_t damages;	     /* reported about it */
+};
+
+/* `hint` may be NULL. damage NULL: damage is printed on stderr. 0 or -ENOMEM. */
+int merge_open(struct merge **out, char *const *paths, unsigned path_cnt,
+	       const struct reader_hint *hint, reader_damage_fn *damage, void *damage_arg);
+
+/* 1: *record is valid until the next call, *file is the index of its file; 0: end of all. */
+int merge_next(struct merge *m, const struct record **record, unsigned *file);
+
+/* Takes the totals of all files. Returns an enum cmd_exit: CMD_FAILURE if a file could not be
+ * opened or read, CMD_DAMAGED if one is damaged or was not closed. */
+int merge_finish(struct merge *m);
+
+unsigned merge_file_cnt(const struct merge *m);
+const struct merge_file *merge_file(const struct merge *m, unsigned i);
+void merge_close(struct merge *m); /* NULL is accepted */
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* record_text.h - the fields of a line, as every output with lines shows them; losses included. */
+#ifndef QSLOG_RECORD_TEXT_H
+#define QSLOG_RECORD_TEXT_H
+
+#include "text.h"
+
+/* The message of text_line(): formatted text, "-> name args", "<- name 12.345us", or the loss. */
+void record_message(struct buffer *out, const struct record *record);
+
+const char *record_tag(const struct record *record); /* never NULL; a loss has "qslog" */
+uint8_t record_level(const struct record *record);   /* a loss is a warning */
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * rows_decode.h - rows become records, in two passes. rows_scan() walks all entries, checks them,
+ * takes what they say about processes, threads, formats and clocks, and lists where the records
+ * are; row_decode() makes a record of one of them. In between, a list may be put into time order.
+ */
+#ifndef QSLOG_ROWS_DECODE_H
+#define QSLOG_ROWS_DECODE_H
+
+#include "catalog_in.h"
+#include "clock_map.h"
+
+struct row {
+	int64_t key;   /* order: the time, but never less than that of the thread's row before */
+	int64_t ticks; /* the time */
+	uint32_t off;  /* of the arguments, the duration, or cause and count */
+	uint32_t thread, format; /* slots of the catalog */
+	uint32_t kind; /* enum record_kind */
+};
+
+struct row_list {
+	struct row *rows;
+	uint32_t cnt, cap;
+};
+
+/* What entries leave for the next; carried from frame to frame of a block. */
+struct rows_state {
+	int64_t ticks;
+	uint32_t thread; /* slot; HASH_INDEX_NONE: none yet */
+};
+
+struct rows_problem {
+	uint32_t off;
+	const char *what;
+};
+
+void rows_state_init(struct rows_state *state);
+
+/* Appends to the list. -EBADMSG: *problem says why the rest cannot be read; what is before it is
+ * in the list. -ENOMEM. */
+int rows_scan(struct rows_state *state, struct catalog_in *catalog, struct clock_map *clock,
+	      const uint8_t *data, uint32_t bytes, struct row_list *list,
+	      struct rows_problem *problem);
+
+/* Into time order; rows of equal keys keep theirs. 0 or -ENOMEM. */
+int rows_sort(struct row_list *list);
+
+/* `data` are the bytes that were scanned; *record points into them and into the catalog. */
+int row_decode(const struct catalog_in *catalog, struct clock_map *clock, const uint8_t *data,
+	       uint32_t bytes, const struct row *row, struct record *record);
+
+void row_list_fini(struct row_list *list);
+
+#endif

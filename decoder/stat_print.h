@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* stat_print.h - the counts of qslog stat as tables for people and as one JSON object. */
+#ifndef QSLOG_STAT_PRINT_H
+#define QSLOG_STAT_PRINT_H
+
+#include "merge.h"
+#include "stat_table.h"
+#include "text.h"
+
+/* Both after merge_finish(). */
+void stat_print_text(struct buffer *out, const struct stat_table *t, const struct merge *merge);
+void stat_print_json(struct buffer *out, const struct stat_table *t, const struct merge *merge);
+
+#endif

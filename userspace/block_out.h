@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * block_out.h - blocks, index and tail on their way to disk: headers, checksums, compression and
+ * the handling of write errors. Knows nothing of what is in the rows.
+ */
+#ifndef QSLOG_BLOCK_OUT_H
+#define QSLOG_BLOCK_OUT_H
+
+#include "clock_pair.h"
+#include "file_format.h"
+#include "rows_encode.h"
+#include "writer.h"
+
+struct block_out;
+
+/* Creates PATH (and, at the first frame, PATH.tail). 0 or -errno. */
+int block_out_open(struct block_out **out, const struct writer_options *options);
+const uint8_t *block_out_file_id(const struct block_out *o); /* 16 bytes */
+bool block_out_has_tail(const struct block_out *o);
+uint64_t block_out_bytes(const struct block_out *o); /* length of the file */
+
+/*
+ * Appends a block. When this fails (-errno), the file is as it was, as far as the system allows,
+ * and the next block gets the sequence number of this one. A frame of the tail that has the same
+ * rows becomes void as soon as the block is in the file.
+ */
+int block_out_write(struct block_out *o, enum file_block_kind kind,
+		    const struct rows_summary *summary, const struct clock_pair *pair,
+		    const void *raw, uint32_t raw_bytes);
+
+/* Appends rows of the block being built to the tail. */
+int block_out_frame(struct block_out *o, const struct rows_summary *summary, const void *rows,
+		    uint32_t bytes);
+/* Empties the tail: its rows could not be sealed and will not be. */
+int block_out_frames_drop(struct block_out *o);
+
+/* Index and trailer: the last writes. 0 or -errno; without them a reader walks the headers. */
+int block_out_finish(struct block_out *o);
+
+/* Removal of the tail, close, free. NULL is accepted. */
+int block_out_close(struct block_out *o);
+
+#endif

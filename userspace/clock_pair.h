@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * clock_pair.h - from the timestamp counter to the file's time axis (nanosecond ticks since the
+ * writer was opened), and the pairs (ticks, CLOCK_REALTIME) by which a reader gets wall time.
+ */
+#ifndef QSLOG_CLOCK_PAIR_H
+#define QSLOG_CLOCK_PAIR_H
+
+#include <stdint.h>
+
+#include "file_format.h"
+
+__extension__ typedef __int128 clock_wide;
+
+struct clock_pair {
+	int64_t ticks;
+	int64_t realtime_ns;
+	uint32_t window_ns; /* the true moment lies within this much around `ticks` */
+};
+
+struct clock_scale {
+	uint64_t counter0; /* tick 0 */
+	uint64_t mult;	   /* ticks per count, 32 fractional bits */
+	uint64_t hz;	   /* nominal frequency of the counter */
+};
+
+/* Takes tick 0 and measures the frequency, for about 2 ms where the hardware does not tell it.
+ * An error of the scale does no harm: readers interpolate between pairs. 0 or -errno. */
+int clock_scale_init(struct clock_scale *scale);
+int clock_pair_take(const struct clock_scale *scale, struct clock_pair *pair);
+
+static inline int64_t clock_ticks(const struct clock_scale *scale, uint64_t counter)
+{
+	int64_t delta = (int64_t)(counter - scale->counter0);
+	clock_wide ticks = (clock_wide)delta * (int64_t)scale->mult >> 32;
+
+	if (__builtin_expect(ticks > FILE_TICKS_MAX || ticks < -FILE_TICKS_MAX, 0))
+		return ticks > 0 ? FILE_TICKS_MAX : -FILE_TICKS_MAX;
+	return (int64_t)ticks;
+}
+
+#endif

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* kernel.c - loads the BPF object, drives it, and attaches it. Features are probed, not versions. */
+#include "kernel.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "qslog.skel.h"
+
+/* In usdt/qslog_runtime.c, which is linked in for its probe. */
+void qslog_priv_batch_probe(const void *arena, uint64_t key, uint64_t from, uint64_t to,
+			    uint64_t records);
+
+struct kernel {
+	struct qslog_bpf *skel;
+	struct ring_buffer *ring;
+	struct kernel_options options;
+	struct bpf_link *pull;
+	struct bpf_link *ends[2];
+	int64_t consumed, budget; /* bytes of data, of the kernel_consume() under way */
+};
+
+static bool libbpf_messages;
+
+static int libbpf_print(enum libbpf_print_level level, const char *format, va_list args)
+{
+	if (!libbpf_messages || level == LIBBPF_DEBUG)
+		return 0;
+	return vfprintf(stderr, format, args);
+}
+
+/* --- What it takes */
+
+static bool capability_effective(int capability)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	memset(data, 0, sizeof(data));
+	if (syscall(SYS_capget, &header, data))
+		return false;
+	return data[capability / 32].effective >> (capability % 32) & 1;
+}
+
+int kernel_check(struct why *why)
+{
+	if (!capability_effective(CAP_SYS_ADMIN))
+		return why_set(why, -EPERM,
+			       "no permission to load BPF programs and attach probes: capability "
+			       "CAP_SYS_ADMIN is missing%s; run it with sudo",
+			       geteuid() == 0 ? " (root, but in a restricted container?)" : "");
+	if (access("/sys/kernel/btf/vmlinux", R_OK))
+		return why_set(why, -ENOTSUP,
+			       "/sys/kernel/btf/vmlinux cannot be read (%s): the kernel needs "
+			       "CONFIG_DEBUG_INFO_BTF=y (and /sys mounted); without it the program can "
+			       "still write a file itself: QSLOG_FILE=app.qslog", strerror(errno));
+	return 0;
+}
+
+/* Does sched_process_exit say whether the group is dead? Then it comes while the memory is still
+ * there (kernel 6.16: both changed together). */
+static bool exit_tracepoint_early(const struct btf *btf)
+{
+	const struct btf_type *type;
+	int id = btf__find_by_name_kind(btf, "btf_trace_sched_process_exit", BTF_KIND_TYPEDEF);
+
+	if (id < 0)
+		return false;
+	type = btf__type_by_id(btf, btf__type_by_id(btf, (uint32_t)id)->type);
+	if (!type || !btf_is_ptr(type))
+		return false;
+	type = btf__type_by_id(btf, type->type);
+	return type && btf_is_func_proto(type) && btf_vlen(type) >= 3;
+}
+
+/* --- Ring buffer */
+
+static int chunk_received(void *arg, void *data, size_t bytes)
+{
+	struct kernel *k = arg;
+	const struct chunk *chunk = data;
+
+	if (bytes < sizeof(*chunk) || chunk->data_bytes > bytes - sizeof(*chunk))
+		return 0; /* the BPF side never does that */
+	k->consumed += chunk->data_bytes;
+	k->options.chunk(k->options.arg, chunk);
+	/* A negative value makes libbpf return, with this record consumed. */
+	return k->consumed >= k->budget ? -EAGAIN : 0;
+}
+
+int kernel_epoll_fd(const struct kernel *k)
+{
+	return ring_buffer__epoll_fd(k->ring);
+}
+
+int64_t kernel_consume(struct kernel *k, int64_t budget)
+{
+	int n;
+
+	k->consumed = 0;
+	k->budget = budget;
+	n = ring_buffer__consume(k->ring);
+	return n < 0 && n != -EAGAIN ? n : k->consumed;
+}
+
+/* --- Open */
+
+static int programs_load(struct kernel *k, struct why *why)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool early;
+	int err;
+
+	if (!btf)
+		return why_set(why, -errno, "cannot read the kernel's BTF: %s", strerror(errno));
+	early = exit_tracepoint_early(btf) && !k->options.harvest_by_signal;
+	btf__free(btf);
+	k->skel = qslog_bpf__open();
+	if (!k->skel)
+		return why_set(why, -errno, "cannot open the BPF object: %s", strerror(errno));
+	k->skel->rodata->config.selftest_tgid = (uint32_t)getpid();
+	k->skel->rodata->config.wakeup_bytes = k->options.ring_bytes / 8;
+	k->skel->rodata->config.harvest_by_signal = !early;
+	bpf_program__set_autoload(k->skel->progs.on_exit, early);
+	bpf_program__set_autoload(k->skel->progs.on_signal, !early);
+	bpf_program__set_autoload(k->skel->progs.on_exit_group, !early);
+	err = bpf_map__set_max_entries(k->skel->maps.chunks, k->options.ring_bytes);
+	if (err)
+		return why_set(why, err, "ring buffer of %u bytes: %s", k->options.ring_bytes,
+			       strerror(-err));
+	err = qslog_bpf__load(k->skel);
+	if (err)
+		return why_set(why, err,
+			       "the kernel refused the BPF programs: %s (kernel 5.18 or later is "
+			       "needed; -vv shows what it says)", strerror(-err));
+	return 0;
+}
+
+static int ends_attach(struct kernel *k, struct why *why)
+{
+	struct bpf_program *early[] = {k->skel->progs.on_exit, NULL};
+	struct bpf_program *late[] = {k->skel->progs.on_signal, k->skel->progs.on_exit_group};
+	struct bpf_program **programs = k->skel->rodata->config.harvest_by_signal ? late : early;
+	int i, err;
+
+	for (i = 0; i < 2 && programs[i]; i++) {
+		k->ends[i] = bpf_program__attach(programs[i]);
+		err = -errno;
+		if (!k->ends[i])
+			return why_set(why, err, "cannot attach to the end of processes (%s): %s%s",
+				       bpf_program__name(programs[i]), strerror(-err),
+				       err == -ENOENT ? "; is tracefs mounted? (mount -t tracefs "
+							"tracefs /sys/kernel/tracing)" : "");
+	}
+	return 0;
+}
+
+/* A BPF object that another libbpf loads reads all arguments as 0, an attach can go astray
+ * silently: so hit a probe of our own once, and see. */
+static int selftest(struct kernel *k, struct why *why)
+{
+	struct bpf_link *link = NULL;
+	int err;
+
+	err = kernel_attach_batch(k, getpid(), "/proc/self/exe", 0, &link, why);
+	if (err)
+		return err;
+	qslog_priv_batch_probe(NULL, SELFTEST_KEY, 1, 2, 3);
+	bpf_link__destroy(link);
+	if (__atomic_load_n(&k->skel->bss->selftest_hits, __ATOMIC_RELAXED) != 1)
+		return why_set(why, -EIO,
+			       "self-test failed: a hit of a probe did not arrive as it should; "
+			       "uprobes do not work on this kernel, or libbpf is not the one that "
+			       "this program was built with");
+	return 0;
+}
+
+int kernel_open(struct kernel **out, const struct kernel_options *options, struct why *why)
+{
+	LIBBPF_OPTS(ring_buffer_opts, ring_options);
+	struct kernel *k = calloc(1, sizeof(*k));
+	int err;
+
+	if (!k)
+		return -ENOMEM;
+	k->options = *options;
+	libbpf_messages = options->libbpf_messages;
+	libbpf_set_print(libbpf_print);
+	err = programs_load(k, why);
+	if (!err)
+		err = ends_attach(k, why);
+	if (!err)
+		err = selftest(k, why);
+	if (err)
+		goto fail;
+	k->pull = bpf_program__attach_iter(k->skel->progs.pull_task, NULL);
+	if (!k->pull) {
+		err = -errno;
+		why_set(why, err, "cannot attach the task iterator: %s", strerror(-err));
+		goto fail;
+	}
+	k->ring = ring_buffer__new(bpf_map__fd(k->skel->maps.chunks), chunk_received, k,
+				   &ring_options);
+	if (!k->ring) {
+		err = -errno;
+		why_set(why, err, "cannot map the ring buffer: %s", strerror(-err));
+		goto fail;
+	}
+	*out = k;
+	return 0;
+fail:
+	kernel_close(k);
+	return err;
+}
+
+void kernel_close(struct kernel *k)
+{
+	if (!k)
+		return;
+	ring_buffer__free(k->ring);
+	bpf_link__destroy(k->pull);
+	bpf_link__destroy(k->ends[0]);
+	bpf_link__destroy(k->ends[1]);
+	qslog_bpf__destroy(k->skel);
+	free(k);
+}
+
+/* --- Processes */
+
+int kernel_process_add(struct kernel *k, pid_t tgid, const uint64_t *registries, uint32_t cnt,
+		       struct why *why)
+{
+	struct proc_entry entry;
+	uint32_t key = (uint32_t)tgid, i;
+	int err;
+
+	memset(&entry, 0, sizeof(entry));
+	for (i = 0; i < cnt && i < PROC_REGISTRIES_MAX; i++)
+		entry.registry[i] = registries[i];
+	entry.registry_cnt = i;
+	err = bpf_map__update_elem(k->skel->maps.procs, &key, sizeof(key), &entry, sizeof(entry),
+				   BPF_ANY);
+	if (err)
+		return why_set(why, err, "cannot tell the kernel about process %d: %s", (int)tgid,
+			       strerror(-err));
+	return 0;
+}
+
+void kernel_process_remove(struct kernel *k, pid_t tgid)
+{
+	uint32_t key = (uint32_t)tgid;
+	struct arena_id id, next;
+	bool more;
+
+	(void)bpf_map__delete_elem(k->skel->maps.procs, &key, sizeof(key), 0);
+	more = bpf_map__get_next_key(k->skel->maps.arenas, NULL, &id, sizeof(id)) == 0;
+	while (more) {
+		more = bpf_map__get_next_key(k->skel->maps.arenas, &id, &next, sizeof(next)) == 0;
+		if (id.tgid == key)
+			(void)bpf_map__delete_elem(k->skel->maps.arenas, &id, sizeof(id), 0);
+		id = next;
+	}
+}
+
+int kernel_arenas(struct kernel *k, pid_t tgid,
+		  void (*arena)(void *arg, const struct arena_id *id, const struct arena_state *state),
+		  void *arg)
+{
+	struct arena_id id, *previous = NULL;
+	struct arena_state state;
+
+	while (bpf_map__get_next_key(k->skel->maps.arenas, previous, &id, sizeof(id)) == 0) {
+		previous = &id;
+		if (id.tgid == (uint32_t)tgid &&
+		    bpf_map__lookup_elem(k->skel->maps.arenas, &id, sizeof(id), &state,
+					 sizeof(state), 0) == 0)
+			arena(arg, &id, &state);
+	}
+	return errno == ENOENT ? 0 : -errno;
+}
+
+int kernel_pull(struct kernel *k, bool baseline)
+{
+	char nothing[64];
+	ssize_t n;
+	int fd, err = 0;
+
+	k->skel->bss->pull_number++;
+	k->skel->bss->pull_baseline = baseline;
+	fd = bpf_iter_create(bpf_link__fd(k->pull));
+	if (fd < 0)
+		return -errno;
+	do {
+		n = read(fd, nothing, sizeof(nothing));
+	} while (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)));
+	if (n < 0)
+		err = -errno;
+	close(fd);
+	k->skel->bss->pull_baseline = 0;
+	return err;
+}
+
+/* --- Attach */
+
+static int probe_attach(struct bpf_program *program, pid_t pid, const char *path, const char *probe,
+			uint64_t cookie, struct bpf_link **link, struct why *why)
+{
+	LIBBPF_OPTS(bpf_usdt_opts, options, .usdt_cookie = cookie);
+	int err;
+
+	*link = bpf_program__attach_usdt(program, pid, path, "qslog", probe, &options);
+	if (*link)
+		return 0;
+	err = -errno;
+	return why_set(why, err, "cannot attach to probe qslog:%s of %s in process %d: %s", probe, path,
+		       (int)pid, strerror(-err));
+}
+
+int kernel_attach_batch(struct kernel *k, pid_t pid, const char *path, uint32_t registry,
+			struct bpf_link **link, struct why *why)
+{
+	return probe_attach(k->skel->progs.on_batch, pid, path, "batch", registry, link, why);
+}
+
+int kernel_attach_level(struct kernel *k, pid_t pid, const char *path, uint8_t level,
+			struct bpf_link **link, struct why *why)
+{
+	static const char letters[] = "vdiwef";
+	char probe[] = "level_?";
+
+	probe[6] = letters[level];
+	return probe_attach(k->skel->progs.on_level, pid, path, probe, 0, link, why);
+}
+
+/* --- Troubles */
+
+void kernel_troubles(const struct kernel *k, uint64_t counts[TROUBLE_COUNT])
+{
+	int cpus = libbpf_num_possible_cpus(), cpu;
+	uint64_t *values;
+	uint32_t what;
+
+	memset(counts, 0, TROUBLE_COUNT * sizeof(*counts));
+	values = cpus > 0 ? calloc((size_t)cpus, sizeof(*values)) : NULL;
+	if (!values)
+		return;
+	for (what = 0; what < TROUBLE_COUNT; what++) {
+		if (bpf_map__lookup_elem(k->skel->maps.troubles, &what, sizeof(what), values,
+					 (size_t)cpus * sizeof(*values), 0))
+			continue;
+		for (cpu = 0; cpu < cpus; cpu++)
+			counts[what] += values[cpu];
+	}
+	free(values);
+}
+
+const char *trouble_name(enum trouble trouble)
+{
+	static const char *const names[TROUBLE_COUNT] = {
+		[TROUBLE_RING_FULL] = "ring buffer full, tried again later",
+		[TROUBLE_READ_FAILED] = "memory of the process not readable",
+		[TROUBLE_BAD_ARENA] = "not an arena",
+		[TROUBLE_STATE_FULL] = "too many arenas",
+		[TROUBLE_OVERWRITTEN] = "overwritten while it was copied",
+		[TROUBLE_BUSY] = "arena busy, left to the other entry",
+	};
+
+	return (unsigned int)trouble < TROUBLE_COUNT ? names[trouble] : "?";
+}

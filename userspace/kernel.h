@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * kernel.h - the kernel half of the tracer: the BPF object (bpf/qslog.bpf.c), its maps, its ring
+ * buffer, and attaching it to probes. Errors are negative errnos; `why` says them in words.
+ */
+#ifndef QSLOG_KERNEL_H
+#define QSLOG_KERNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "chunk.h"
+#include "why.h"
+
+struct kernel;
+struct bpf_link;
+
+struct kernel_options {
+	uint32_t ring_bytes; /* power of two, multiple of the page size */
+	bool libbpf_messages;
+	bool harvest_by_signal; /* as on kernels before 6.16, whatever this one is */
+	/* Called by kernel_consume() for each chunk, whose data_bytes fit its memory. */
+	void (*chunk)(void *arg, const struct chunk *chunk);
+	void *arg;
+};
+
+/* Is it allowed, and has the kernel what it takes? 0, -EPERM, -ENOTSUP. Needs no open. */
+int kernel_check(struct why *why);
+
+/* Loads the programs, attaches those of the process's end, and proves with a hit of a probe of
+ * our own that arguments arrive. */
+int kernel_open(struct kernel **out, const struct kernel_options *options, struct why *why);
+void kernel_close(struct kernel *k); /* NULL is accepted */
+
+/* Readable when chunks wait. */
+int kernel_epoll_fd(const struct kernel *k);
+/* Hands waiting chunks to the callback until there are none or `budget` bytes of data are reached;
+ * returns how many bytes that was. */
+int64_t kernel_consume(struct kernel *k, int64_t budget);
+
+/* From now on batches of the process are taken, and pulled from its registries. */
+int kernel_process_add(struct kernel *k, pid_t tgid, const uint64_t *registries, uint32_t cnt,
+		       struct why *why);
+void kernel_process_remove(struct kernel *k, pid_t tgid);
+
+/* Copies what the traced processes have not pushed; `baseline`: notes where their arenas are. */
+int kernel_pull(struct kernel *k, bool baseline);
+
+/* qslog:batch and qslog:level_X of the file `path`, in process `pid` only. The link is the
+ * caller's: bpf_link__destroy() detaches. */
+int kernel_attach_batch(struct kernel *k, pid_t pid, const char *path, uint32_t registry,
+			struct bpf_link **link, struct why *why);
+int kernel_attach_level(struct kernel *k, pid_t pid, const char *path, uint8_t level,
+			struct bpf_link **link, struct why *why);
+
+/* Every arena of the process that the kernel side knows. */
+int kernel_arenas(struct kernel *k, pid_t tgid,
+		  void (*arena)(void *arg, const struct arena_id *id, const struct arena_state *state),
+		  void *arg);
+
+/* Sums over all CPUs, indexed by enum trouble. */
+void kernel_troubles(const struct kernel *k, uint64_t counts[TROUBLE_COUNT]);
+const char *trouble_name(enum trouble trouble);
+
+#endif

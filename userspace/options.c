@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* options.c - parses the command line of qslog-trace and checks what can be checked alone. */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "qslog_abi.h"
+
+#ifndef QSLOG_VERSION
+#define QSLOG_VERSION "unknown"
+#endif
+
+#define RING_BYTES_DEFAULT (16u << 20)
+#define RING_BYTES_MIN (1u << 20)
+#define RING_BYTES_MAX (1u << 30)
+#define FLUSH_MS_DEFAULT 100
+#define FLUSH_MS_MIN 10
+#define FLUSH_MS_MAX 60000
+#define DURATION_S_MAX 31536000.0
+
+static const char usage_text[] =
+	"Usage: qslog-trace -p PID [options]\n"
+	"       qslog-trace [options] -- COMMAND [ARGUMENTS]\n"
+	"\n"
+	"Attaches to a running program that has qslog sites (or starts one) and writes its log\n"
+	"records and spans to a compressed file, until Ctrl-C, -d, or the program's end.\n"
+	"\n"
+	"  -p, --pid PID          trace the running process PID\n"
+	"  -o, --output FILE      write FILE (default: NAME.PID.qslog)\n"
+	"  -d, --duration SECONDS stop after this long (fractions allowed)\n"
+	"  -l, --level LEVEL      record LEVEL and above: V D I W E F (default: V, everything)\n"
+	"  -t, --tag TAG          record sites of this tag only; may be a pattern such as 'net*';\n"
+	"                         may be repeated\n"
+	"      --live             print the records as text on standard output as they come\n"
+	"      --ring-size BYTES  size of the ring buffer from the kernel, power of two with K or M\n"
+	"                         (default: 16M)\n"
+	"      --flush-ms MS      how soon a quiet program's records are in the file (default: 100)\n"
+	"      --strict           exit with 3 if records were lost\n"
+	"  -q, --quiet            no messages but errors and the summary\n"
+	"  -v, --verbose          say what is done; twice: libbpf's messages too\n"
+	"  -h, --help             this text\n"
+	"  -V, --version          the version\n"
+	"\n"
+	"Reads with: qslog cat FILE. Needs root, or CAP_SYS_ADMIN; kernel 5.18 or later with BTF.\n"
+	"The last line on standard error is: records=N lost=N bytes=N ratio=R.R file=F\n"
+	"\n"
+	"Exit status: 0 the file is complete; 1 failure; 2 wrong usage; 3 records were lost, and\n"
+	"--strict was given. With -- COMMAND, the command's own exit status is not passed on.\n";
+
+enum { OPT_LIVE = 256, OPT_RING_SIZE, OPT_STRICT, OPT_FLUSH_MS };
+
+static int usage_error(const char *what, const char *value)
+{
+	fprintf(stderr, "qslog-trace: %s%s%s\nTry 'qslog-trace --help'.\n", what, value ? ": " : "",
+		value ? value : "");
+	return -EINVAL;
+}
+
+static int level_parse(const char *text, uint8_t *out)
+{
+	static const char *const names[] = {"verbose", "debug", "info", "warn", "error", "fatal"};
+	uint8_t level;
+
+	for (level = 0; level < QSLOG_LEVEL_COUNT; level++) {
+		if (strcasecmp(text, names[level]) == 0 ||
+		    (!text[1] && strncasecmp(text, names[level], 1) == 0)) {
+			*out = level;
+			return 0;
+		}
+	}
+	return usage_error("not a level (V D I W E F)", text);
+}
+
+static int pid_parse(const char *text, pid_t *out)
+{
+	char *end;
+	long value;
+
+	errno = 0;
+	value = strtol(text, &end, 10);
+	if (errno || end == text || *end || value <= 0 || value > INT_MAX)
+		return usage_error("not a process id", text);
+	*out = (pid_t)value;
+	return 0;
+}
+
+static int duration_parse(const char *text, uint64_t *out_ms)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (end == text || *end || !(value >= 0.001 && value <= DURATION_S_MAX))
+		return usage_error("not a number of seconds (0.001 to 31536000)", text);
+	*out_ms = (uint64_t)(value * 1000 + 0.5);
+	return 0;
+}
+
+static int bytes_parse(const char *text, uint32_t *out)
+{
+	char *end;
+	unsigned long long value;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (*end == 'K' || *end == 'k') {
+		value <<= 10;
+		end++;
+	} else if (*end == 'M' || *end == 'm') {
+		value <<= 20;
+		end++;
+	}
+	if (errno || end == text || *end || value < RING_BYTES_MIN || value > RING_BYTES_MAX ||
+	    (value & (value - 1)))
+		return usage_error("not a power of two from 1M to 1024M", text);
+	*out = (uint32_t)value;
+	return 0;
+}
+
+static int ms_parse(const char *text, uint32_t *out)
+{
+	char *end;
+	unsigned long value;
+
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (errno || end == text || *end || value < FLUSH_MS_MIN || value > FLUSH_MS_MAX)
+		return usage_error("not a number of milliseconds (10 to 60000)", text);
+	*out = (uint32_t)value;
+	return 0;
+}
+
+static int tag_add(struct options *o, const char *tag)
+{
+	const char **grown = realloc(o->tags, (o->tag_cnt + 2) * sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	o->tags = grown;
+	o->tags[o->tag_cnt++] = tag;
+	o->tags[o->tag_cnt] = NULL;
+	return 0;
+}
+
+static int option_take(struct options *o, int option, const char *value)
+{
+	switch (option) {
+	case 'p':
+		if (o->pid)
+			return usage_error("only one -p", NULL);
+		return pid_parse(value, &o->pid);
+	case 'o':
+		o->output = value;
+		return *value ? 0 : usage_error("-o needs a file name", NULL);
+	case 'd':
+		return duration_parse(value, &o->duration_ms);
+	case 'l':
+		return level_parse(value, &o->level);
+	case 't':
+		return tag_add(o, value);
+	case OPT_LIVE:
+		o->live = true;
+		return 0;
+	case OPT_RING_SIZE:
+		return bytes_parse(value, &o->ring_bytes);
+	case OPT_FLUSH_MS:
+		return ms_parse(value, &o->flush_ms);
+	case OPT_STRICT:
+		o->strict = true;
+		return 0;
+	case 'q':
+		o->quiet = true;
+		return 0;
+	case 'v':
+		o->verbose++;
+		return 0;
+	case 'h':
+		fputs(usage_text, stdout);
+		return 1;
+	case 'V':
+		puts("qslog-trace " QSLOG_VERSION);
+		return 1;
+	default:
+		fputs("Try 'qslog-trace --help'.\n", stderr);
+		return -EINVAL;
+	}
+}
+
+int options_parse(struct options *o, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{"pid", required_argument, NULL, 'p'},
+		{"output", required_argument, NULL, 'o'},
+		{"duration", required_argument, NULL, 'd'},
+		{"level", required_argument, NULL, 'l'},
+		{"tag", required_argument, NULL, 't'},
+		{"live", no_argument, NULL, OPT_LIVE},
+		{"ring-size", required_argument, NULL, OPT_RING_SIZE},
+		{"flush-ms", required_argument, NULL, OPT_FLUSH_MS},
+		{"strict", no_argument, NULL, OPT_STRICT},
+		{"quiet", no_argument, NULL, 'q'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
+	};
+	int option, err;
+
+	memset(o, 0, sizeof(*o));
+	o->ring_bytes = RING_BYTES_DEFAULT;
+	o->flush_ms = FLUSH_MS_DEFAULT;
+	while ((option = getopt_long(argc, argv, "+p:o:d:l:t:qvhV", longs, NULL)) != -1) {
+		err = option_take(o, option, optarg);
+		if (err)
+			return err;
+	}
+	if (optind < argc) {
+		/* The + lets the command have options of its own; "--" may be left out. */
+		o->command = &argv[optind];
+	}
+	if (o->pid && o->command)
+		return usage_error("either -p or a command, not both", o->command[0]);
+	if (!o->pid && !o->command)
+		return usage_error("what is to be traced? Give -p PID or -- COMMAND", NULL);
+	return 0;
+}
+
+void options_fini(struct options *o)
+{
+	free(o->tags);
+	o->tags = NULL;
+}

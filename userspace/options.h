@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* options.h - the command line of qslog-trace. */
+#ifndef QSLOG_OPTIONS_H
+#define QSLOG_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct options {
+	pid_t pid;		/* -p; 0: none */
+	char **command;		/* behind --; NULL: none */
+	const char *output;	/* -o; NULL: a name made from the target's */
+	uint64_t duration_ms;	/* -d; 0: no limit */
+	uint8_t level;		/* -l, enum qslog_level: lowest recorded */
+	const char **tags;	/* -t, fnmatch patterns, NULL-terminated; NULL: all */
+	unsigned int tag_cnt;
+	uint32_t ring_bytes;	/* --ring-size */
+	uint32_t flush_ms;	/* --flush-ms */
+	bool live, quiet, strict;
+	unsigned int verbose;
+};
+
+/* 0; 1: done (help or version was printed); -EINVAL: the error has been printed. */
+int options_parse(struct options *o, int argc, char **argv);
+void options_fini(struct options *o);
+
+#endif

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * rows_encode.c - from the words of a record to the bytes of an entry. rows_record() is the
+ * writer's inner loop: room for the worst case is made once per record, after which nothing checks
+ * for room; what the block does not have yet (thread, process, format) is put before the record.
+ *
+ * The words come out of another process's memory: lengths are checked against the record's own
+ * size before anything is copied, and a record that does not end exactly where its arguments end
+ * is refused.
+ */
+#include "rows_encode.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "varint.h"
+
+/* Worst growth: a slot of 8 bytes becomes a varint of 10; head of an entry: id and time. */
+#define ENTRY_HEAD_BYTES (1 + 2 * VARINT_BYTES_MAX)
+#define SMALL_ENTRY_BYTES 64u
+
+static int rows_room(struct rows *r, uint32_t bytes)
+{
+	uint8_t *data;
+	uint32_t cap;
+
+	if (__builtin_expect(r->cap - r->len >= bytes, 1))
+		return 0;
+	cap = r->cap + r->cap / 2;
+	if (cap - r->len < bytes)
+		cap = r->len + bytes;
+	data = realloc(r->data, cap);
+	if (!data)
+		return -ENOMEM;
+	r->data = data;
+	r->cap = cap;
+	return 0;
+}
+
+static uint8_t *info_head(uint8_t *p, unsigned type, unsigned length)
+{
+	*p = (uint8_t)(FILE_ENTRY_INFO << FILE_ENTRY_TYPE_SHIFT | type << FILE_INFO_TYPE_SHIFT |
+		       length);
+	return p + 1;
+}
+
+static int entry_append(struct rows *r, const struct out_entry *e)
+{
+	int err = rows_room(r, e->bytes);
+
+	if (err)
+		return err;
+	memcpy(r->data + r->len, e->data, e->bytes);
+	r->len += e->bytes;
+	return 0;
+}
+
+int rows_clock(struct rows *r, const struct clock_pair *pair)
+{
+	uint8_t *p;
+	int err = rows_room(r, SMALL_ENTRY_BYTES);
+
+	if (err)
+		return err;
+	p = info_extended_put(r->data + r->len, FILE_SUB_CLOCK, 20);
+	memcpy(p, &pair->ticks, 8);
+	memcpy(p + 8, &pair->realtime_ns, 8);
+	memcpy(p + 16, &pair->window_ns, 4);
+	r->len = (uint32_t)(p + 20 - r->data);
+	return 0;
+}
+
+int rows_begin(struct rows *r, int64_t ticks, const struct clock_pair *pair)
+{
+	uint8_t *p;
+	int err;
+
+	r->len = 0;
+	err = rows_room(r, SMALL_ENTRY_BYTES);
+	if (err)
+		return err;
+	r->generation++;
+	r->ticks = ticks;
+	r->thread = NULL;
+	memset(&r->block, 0, sizeof(r->block));
+	memset(&r->frame, 0, sizeof(r->frame));
+	p = info_head(r->data, FILE_INFO_TIME, 8);
+	memcpy(p, &ticks, 8);
+	r->len = 9;
+	return rows_clock(r, pair);
+}
+
+void rows_frame_begin(struct rows *r)
+{
+	memset(&r->frame, 0, sizeof(r->frame));
+}
+
+/* The entries that follow are the thread's. */
+static int thread_select(struct rows *r, const struct catalog_out *c, struct out_thread *t,
+			 uint32_t index)
+{
+	struct out_process *process = c->processes[t->process];
+	uint8_t *p;
+	int err;
+
+	if (process->entry.seen != r->generation) {
+		err = entry_append(r, &process->entry);
+		if (err)
+			return err;
+		process->entry.seen = r->generation;
+	}
+	if (t->entry.seen != r->generation) {
+		err = entry_append(r, &t->entry);
+		if (err)
+			return err;
+		t->entry.seen = r->generation;
+		t->block_records = 0;
+	}
+	err = rows_room(r, SMALL_ENTRY_BYTES);
+	if (err)
+		return err;
+	if (!r->thread || r->thread->process != t->process) {
+		p = info_head(r->data + r->len, FILE_INFO_PID, 4);
+		memcpy(p, &process->pid, 4);
+		r->len += 5;
+	}
+	p = r->data + r->len + 1;
+	p = varint_put(p, index);
+	info_head(r->data + r->len, FILE_INFO_THREAD, (unsigned)(p - r->data) - r->len - 1);
+	r->len = (uint32_t)(p - r->data);
+	r->thread = t;
+	return 0;
+}
+
+static void summary_add(struct rows_summary *s, int64_t ticks)
+{
+	if (!s->entry_cnt++) {
+		s->time_min = ticks;
+		s->time_max = ticks;
+	} else if (ticks < s->time_min) {
+		s->time_min = ticks;
+	} else if (ticks > s->time_max) {
+		s->time_max = ticks;
+	}
+}
+
+/* Approximately: the number of bits times log10(2). */
+static inline uint32_t digits_estimate(uint64_t v)
+{
+	return ((64u - (uint32_t)__builtin_clzll(v | 1)) * 77 >> 8) + 1;
+}
+
+/* Puts the arguments; the end of what was put, or NULL where the slots are not a record. */
+static uint8_t *arguments_put(uint8_t *p, const struct out_format *f, const uint64_t *slot,
+			      const uint64_t *end, uint32_t *text_bytes)
+{
+	uint32_t text = 0, stored, real, words;
+	unsigned i;
+	uint64_t v;
+
+	for (i = 0; i < f->arg_cnt; i++) {
+		if (slot >= end)
+			return NULL;
+		v = *slot++;
+		switch ((enum qslog_arg_type)f->types[i]) {
+		case QSLOG_ARG_BOOL:
+			*p++ = v != 0;
+			text += 5;
+			break;
+		case QSLOG_ARG_CHAR:
+			*p++ = (uint8_t)v;
+			text++;
+			break;
+		case QSLOG_ARG_UINT8:
+			*p++ = (uint8_t)v;
+			text += digits_estimate((uint8_t)v);
+			break;
+		case QSLOG_ARG_UINT64:
+			p = varint_put(p, v);
+			text += digits_estimate(v);
+			break;
+		case QSLOG_ARG_INT64:
+			p = zigzag_put(p, (int64_t)v);
+			text += (int64_t)v < 0 ? digits_estimate(~v) + 1 : digits_estimate(v);
+			break;
+		case QSLOG_ARG_POINTER:
+			p = varint_put(p, v);
+			text += 2 + (67 - (uint32_t)__builtin_clzll(v | 1)) / 4;
+			break;
+		case QSLOG_ARG_FLOAT:
+			memcpy(p, &v, 4);
+			p += 4;
+			text += 7;
+			break;
+		case QSLOG_ARG_DOUBLE:
+			memcpy(p, &v, 8);
+			p += 8;
+			text += 8;
+			break;
+		case QSLOG_ARG_STR:
+		case QSLOG_ARG_BYTES:
+			stored = (uint32_t)v;
+			real = (uint32_t)(v >> 32);
+			if (real == QSLOG_STR_NULL) {
+				if (stored)
+					return NULL;
+				*p++ = 0;
+				text += 6;
+				break;
+			}
+			words = stored / 8 + (stored % 8 != 0);
+			if (stored > real || words > (size_t)(end - slot))
+				return NULL;
+			p = varint_put(p, ((uint64_t)stored << 1 | (stored < real)) + 1);
+			if (stored < real)
+				p = varint_put(p, real);
+			memcpy(p, slot, stored);
+			p += stored;
+			slot += words;
+			text += f->types[i] == QSLOG_ARG_BYTES ? 2 * stored : stored;
+			break;
+		case QSLOG_ARG_TYPE_COUNT:
+			return NULL; /* not reached: formats are checked when they are added */
+		}
+	}
+	*text_bytes += text;
+	return slot == end ? p : NULL;
+}
+
+int rows_record(struct rows *r, const struct catalog_out *c, const struct clock_scale *scale,
+		struct out_thread *thread, uint32_t thread_index, struct out_format *format,
+		const uint64_t *record, uint32_t bytes)
+{
+	bool leaves = (record[0] & QSLOG_RECORD_EXIT) != 0;
+	int64_t ticks = clock_ticks(scale, record[1]);
+	const uint64_t *slot = record + 2;
+	const uint64_t *end = record + bytes / 8;
+	uint32_t text = format->text_bytes + thread->text_bytes;
+	uint8_t *p;
+	int err;
+
+	if (leaves && (format->kind != QSLOG_SITE_SPAN || end - slot != 1))
+		return -EBADMSG;
+	if (__builtin_expect(r->thread != thread, 0)) {
+		err = thread_select(r, c, thread, thread_index);
+		if (err)
+			return err;
+	}
+	if (__builtin_expect(format->entry.seen != r->generation, 0)) {
+		err = entry_append(r, &format->entry);
+		if (err)
+			return err;
+		format->entry.seen = r->generation;
+	}
+	err = rows_room(r, bytes + bytes / 4 + ENTRY_HEAD_BYTES + SMALL_ENTRY_BYTES);
+	if (err)
+		return err;
+	p = r->data + r->len;
+	if (format->kind == QSLOG_SITE_LOG) {
+		if (format->id < FILE_LOG_ID_ESCAPE) {
+			*p++ = (uint8_t)format->id;
+		} else {
+			*p++ = FILE_LOG_ID_ESCAPE;
+			p = varint_put(p, format->id);
+		}
+	} else {
+		unsigned op = leaves ? FILE_SPAN_EXIT : FILE_SPAN_ENTER;
+		bool small = format->id < FILE_SPAN_ID_ESCAPE;
+
+		*p++ = (uint8_t)(FILE_ENTRY_SPAN << FILE_ENTRY_TYPE_SHIFT |
+				 op << FILE_SPAN_OP_SHIFT |
+				 (small ? format->id : FILE_SPAN_ID_ESCAPE));
+		if (!small)
+			p = varint_put(p, format->id);
+	}
+	p = zigzag_put(p, ticks - r->ticks);
+	if (leaves) {
+		int64_t start = clock_ticks(scale, *slot);
+
+		p = varint_put(p, start < ticks ? (uint64_t)ticks - (uint64_t)start : 0);
+		text += 10;
+	} else {
+		p = arguments_put(p, format, slot, end, &text);
+		if (!p)
+			return -EBADMSG;
+	}
+	r->len = (uint32_t)(p - r->data);
+	r->ticks = ticks;
+	r->block.text_bytes += text;
+	r->block.record_cnt++;
+	r->frame.record_cnt++;
+	r->block.level_mask |= (uint8_t)(1u << format->level);
+	summary_add(&r->block, ticks);
+	summary_add(&r->frame, ticks);
+	thread->block_records++;
+	thread->last_ticks = ticks;
+	thread->has_ticks = true;
+	return 0;
+}
+
+int rows_loss(struct rows *r, const struct catalog_out *c, struct out_thread *thread,
+	      uint32_t thread_index, unsigned cause, uint64_t count, int64_t ticks)
+{
+	uint8_t body[3 * VARINT_BYTES_MAX], *p;
+	uint32_t bytes;
+	int err;
+
+	if (r->thread != thread) {
+		err = thread_select(r, c, thread, thread_index);
+		if (err)
+			return err;
+	}
+	err = rows_room(r, SMALL_ENTRY_BYTES);
+	if (err)
+		return err;
+	p = zigzag_put(body, ticks - r->ticks);
+	p = varint_put(p, cause);
+	p = varint_put(p, count);
+	bytes = (uint32_t)(p - body);
+	p = info_extended_put(r->data + r->len, FILE_SUB_LOSS, bytes);
+	memcpy(p, body, bytes);
+	r->len = (uint32_t)(p - r->data) + bytes;
+	r->ticks = ticks;
+	r->block.lost += count;
+	r->frame.lost += count;
+	r->block.level_mask |= FILE_LEVEL_MASK_LOSS;
+	summary_add(&r->block, ticks);
+	summary_add(&r->frame, ticks);
+	return 0;
+}
+
+void rows_fini(struct rows *r)
+{
+	free(r->data);
+	r->data = NULL;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * rows_encode.h - the rows of the block that is being built: records, losses and clock pairs
+ * become entries (docs/format.md, "Entries") in one growing buffer. Knows nothing of files.
+ */
+#ifndef QSLOG_ROWS_ENCODE_H
+#define QSLOG_ROWS_ENCODE_H
+
+#include "catalog_out.h"
+#include "clock_pair.h"
+
+/* What a block or frame header says about its rows. */
+struct rows_summary {
+	int64_t time_min, time_max; /* valid if records or losses */
+	uint64_t lost;
+	uint64_t text_bytes; /* estimate; of a block only */
+	uint32_t record_cnt;
+	uint32_t entry_cnt; /* records and losses */
+	uint8_t level_mask;
+};
+
+struct rows {
+	uint8_t *data;
+	uint32_t len, cap;
+	uint64_t generation; /* of this block: entries seen in it are tagged with it */
+	int64_t ticks;	     /* base of the next difference */
+	const struct out_thread *thread; /* of the entries that follow; NULL at the start */
+	struct rows_summary block;
+	struct rows_summary frame; /* since rows_frame_begin() */
+};
+
+/* All return 0 or -ENOMEM, rows_record() -EBADMSG too (nothing is appended then). */
+
+/* Empties the buffer; the next append starts a block, which begins at `ticks`. */
+int rows_begin(struct rows *r, int64_t ticks, const struct clock_pair *pair);
+int rows_record(struct rows *r, const struct catalog_out *c, const struct clock_scale *scale,
+		struct out_thread *thread, uint32_t thread_index, struct out_format *format,
+		const uint64_t *record, uint32_t bytes);
+int rows_loss(struct rows *r, const struct catalog_out *c, struct out_thread *thread,
+	      uint32_t thread_index, unsigned cause, uint64_t count, int64_t ticks);
+int rows_clock(struct rows *r, const struct clock_pair *pair);
+void rows_frame_begin(struct rows *r);
+void rows_fini(struct rows *r);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* session.h - one run of the tracer, from attaching to the closed file. */
+#ifndef QSLOG_SESSION_H
+#define QSLOG_SESSION_H
+
+#include <stdbool.h>
+
+#include "options.h"
+#include "why.h"
+#include "writer.h"
+
+struct session;
+
+enum session_end {
+	SESSION_INTERRUPTED, /* SIGINT, SIGTERM, SIGHUP */
+	SESSION_DURATION,    /* -d */
+	SESSION_TARGET_ENDED
+};
+
+/* Everything up to the point where records are being recorded. */
+int session_open(struct session **out, const struct options *options, struct why *why);
+
+/* Until the end; what has been recorded is in the file after session_finish(). */
+int session_run(struct session *s, enum session_end *end, struct why *why);
+
+/* Detaches, takes what is left, closes the file. The totals are valid in any case. Returns the
+ * first error of the output, or 0. */
+int session_finish(struct session *s, struct writer_totals *totals, struct why *why);
+
+const char *session_output(const struct session *s);
+/* Lines for -v: what the kernel side could not do at once. */
+void session_troubles_print(const struct session *s);
+
+void session_close(struct session *s); /* NULL is accepted */
+
+#endif

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * target.c - finds qslog's probes in a process and attaches to them.
+ *
+ * A file with qslog:level_X probes has sites; one with qslog:batch has a copy of the runtime,
+ * whose registry is where that probe's semaphore is. Attaching to a level is what switches it on:
+ * the kernel counts up the semaphore, which is the word that the sites look at.
+ */
+#include "target.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <bpf/libbpf.h>
+
+#include "counter.h"
+#include "elf_notes.h"
+#include "proc_maps.h"
+#include "site_resolver.h"
+
+#define FILES_MAX 256
+
+/* A mapped file with qslog probes. */
+struct target_file {
+	dev_t dev;
+	uint64_t inode;
+	bool has_runtime, has_sites;
+	uint64_t registry;			 /* address in the process, with has_runtime */
+	uint64_t words[QSLOG_LEVEL_COUNT];	 /* addresses of the levels' semaphores */
+	char path[64];				 /* opens the file, deleted or not */
+	struct bpf_link *batch;
+	struct bpf_link *level[QSLOG_LEVEL_COUNT];
+};
+
+struct target {
+	pid_t pid;
+	int pidfd;
+	struct proc_facts facts;
+	struct site_resolver *resolver;
+	struct ingest_process *process;
+	struct target_file *files;
+	unsigned int file_cnt, registry_cnt;
+	struct {
+		dev_t dev;
+		uint64_t inode;
+	} *seen; /* files looked at already */
+	size_t seen_cnt;
+	uint64_t since; /* counter before the levels were switched on */
+};
+
+static int process_error(pid_t pid, int err, struct why *why)
+{
+	switch (err) {
+	case -ESRCH:
+	case -ENOENT:
+		return why_set(why, -ESRCH, "no process with id %d (has it ended?)", (int)pid);
+	case -EPERM:
+	case -EACCES:
+		return why_set(why, err,
+			       "process %d may not be looked at: %s (capability CAP_SYS_PTRACE is "
+			       "missing?); run it with sudo", (int)pid, strerror(-err));
+	default:
+		return why_set(why, err, "cannot look at process %d: %s", (int)pid, strerror(-err));
+	}
+}
+
+int target_open(struct target **out, pid_t pid, struct why *why)
+{
+	struct target *t = calloc(1, sizeof(*t));
+	int err;
+
+	if (!t)
+		return -ENOMEM;
+	t->pid = pid;
+	t->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (t->pidfd < 0) {
+		err = -errno;
+		/* EINVAL: a thread that is not its group's leader. */
+		if (err == -EINVAL)
+			why_set(why, err, "%d is a thread, not a process; give its process's id",
+				(int)pid);
+		err = process_error(pid, err, why);
+		goto fail;
+	}
+	err = proc_facts_read(&t->facts, pid);
+	if (!err)
+		err = site_resolver_open(&t->resolver, pid, NULL);
+	if (err) {
+		process_error(pid, err, why);
+		goto fail;
+	}
+	*out = t;
+	return 0;
+fail:
+	target_close(t);
+	return err;
+}
+
+void target_mute(struct target *t)
+{
+	unsigned int i, level;
+
+	for (i = 0; i < t->file_cnt; i++) {
+		for (level = 0; level < QSLOG_LEVEL_COUNT; level++) {
+			bpf_link__destroy(t->files[i].level[level]);
+			t->files[i].level[level] = NULL;
+		}
+	}
+}
+
+void target_close(struct target *t)
+{
+	unsigned int i;
+
+	if (!t)
+		return;
+	target_mute(t);
+	for (i = 0; i < t->file_cnt; i++)
+		bpf_link__destroy(t->files[i].batch);
+	ingest_process_remove(t->process);
+	site_resolver_close(t->resolver);
+	proc_facts_free(&t->facts);
+	if (t->pidfd >= 0)
+		close(t->pidfd);
+	free(t->files);
+	free(t->seen);
+	free(t);
+}
+
+pid_t target_pid(const struct target *t)
+{
+	return t->pid;
+}
+
+int target_pidfd(const struct target *t)
+{
+	return t->pidfd;
+}
+
+const struct proc_facts *target_facts(const struct target *t)
+{
+	return &t->facts;
+}
+
+struct ingest_process *target_ingest_process(const struct target *t)
+{
+	return t->process;
+}
+
+/* --- Files */
+
+static void file_probes(struct target_file *file, const struct elf_notes *notes, uint64_t bias)
+{
+	static const char letters[] = "vdiwef";
+	size_t i;
+
+	for (i = 0; i < notes->cnt; i++) {
+		const struct elf_probe *probe = &notes->probes[i];
+		const char *letter;
+
+		if (strcmp(probe->name, "batch") == 0 && probe->semaphore_vaddr) {
+			file->has_runtime = true;
+			file->registry = bias + probe->semaphore_vaddr;
+		} else if (strncmp(probe->name, "level_", 6) == 0 && probe->name[6] &&
+			   !probe->name[7] && probe->semaphore_vaddr) {
+			letter = strchr(letters, probe->name[6]);
+			if (letter) {
+				file->has_sites = true;
+				file->words[letter - letters] = bias + probe->semaphore_vaddr;
+			}
+		}
+	}
+}
+
+static int file_add(struct target *t, const struct proc_map *map, const struct elf_notes *notes,
+		    uint64_t bias)
+{
+	struct target_file *grown, file;
+
+	memset(&file, 0, sizeof(file));
+	file_probes(&file, notes, bias);
+	if (!file.has_runtime && !file.has_sites)
+		return 0;
+	if (t->file_cnt == FILES_MAX)
+		return -ENOSPC;
+	grown = realloc(t->files, (t->file_cnt + 1) * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	t->files = grown;
+	file.dev = map->dev;
+	file.inode = map->inode;
+	snprintf(file.path, sizeof(file.path), "/proc/%d/map_files/%llx-%llx", (int)t->pid,
+		 (unsigned long long)map->start, (unsigned long long)map->end);
+	t->files[t->file_cnt++] = file;
+	return 0;
+}
+
+static bool file_seen(const struct target *t, const struct proc_map *map)
+{
+	size_t i;
+
+	for (i = 0; i < t->seen_cnt; i++)
+		if (t->seen[i].dev == map->dev && t->seen[i].inode == map->inode)
+			return true;
+	return false;
+}
+
+static int file_scan(struct target *t, const struct proc_map *map)
+{
+	struct elf_notes notes = {NULL, 0};
+	struct elf_image *image;
+	void *grown;
+	uint64_t bias;
+	int err;
+
+	if (file_seen(t, map))
+		return 0;
+	grown = realloc(t->seen, (t->seen_cnt + 1) * sizeof(*t->seen));
+	if (!grown)
+		return -ENOMEM;
+	t->seen = grown;
+	t->seen[t->seen_cnt].dev = map->dev;
+	t->seen[t->seen_cnt++].inode = map->inode;
+	err = proc_map_load(t->pid, map, &image, &bias);
+	if (err)
+		return 0; /* not an ELF file, or not one that a loader maps: no sites in it */
+	err = elf_notes_read(elf_image_fd(image), &notes);
+	if (!err)
+		err = file_add(t, map, &notes, bias);
+	else
+		err = 0; /* damaged notes */
+	elf_notes_free(&notes);
+	elf_image_close(image);
+	return err;
+}
+
+int target_scan(struct target *t, struct why *why)
+{
+	const struct proc_map **files = NULL;
+	struct proc_maps maps;
+	size_t cnt = 0, i;
+	int err;
+
+	err = proc_maps_read(&maps, t->pid);
+	if (err)
+		return process_error(t->pid, err, why);
+	err = proc_maps_files(&maps, &files, &cnt);
+	for (i = 0; !err && i < cnt; i++)
+		err = file_scan(t, files[i]);
+	free(files);
+	proc_maps_free(&maps);
+	if (err)
+		return why_set(why, err, "cannot look at the files of process %d: %s", (int)t->pid,
+			       strerror(-err));
+	(void)site_resolver_refresh(t->resolver);
+	return (int)t->file_cnt;
+}
+
+/* --- Attach */
+
+int target_attach(struct target *t, struct kernel *k, struct why *why)
+{
+	uint64_t registries[PROC_REGISTRIES_MAX];
+	unsigned int i, cnt = 0;
+	int err;
+
+	for (i = 0; i < t->file_cnt; i++) {
+		if (!t->files[i].has_runtime)
+			continue;
+		if (cnt == PROC_REGISTRIES_MAX)
+			return why_set(why, -E2BIG, "process %d has more than %d copies of the qslog "
+				       "runtime", (int)t->pid, PROC_REGISTRIES_MAX);
+		registries[cnt++] = t->files[i].registry;
+	}
+	if (cnt > t->registry_cnt) {
+		err = kernel_process_add(k, t->pid, registries, cnt, why);
+		if (err)
+			return err;
+		t->registry_cnt = cnt;
+	}
+	for (i = 0, cnt = 0; i < t->file_cnt; i++) {
+		struct target_file *file = &t->files[i];
+
+		if (!file->has_runtime)
+			continue;
+		if (!file->batch) {
+			err = kernel_attach_batch(k, t->pid, file->path, cnt, &file->batch, why);
+			if (err)
+				return err;
+		}
+		cnt++;
+	}
+	return 0;
+}
+
+/* The kernel must have counted up the word that the sites look at. */
+static int level_verify(const struct target *t, const struct target_file *file, unsigned int level,
+			struct why *why)
+{
+	uint16_t value = 0;
+	int err = process_semaphore_read(t->pid, file->words[level], &value);
+
+	if (err)
+		return process_error(t->pid, err, why);
+	if (!value)
+		return why_set(why, -EIO, "attached to %s of process %d, but its semaphore for level "
+			       "%c stays 0: nothing would be recorded", file->path, (int)t->pid,
+			       "VDIWEF"[level]);
+	return 0;
+}
+
+int target_listen(struct target *t, struct kernel *k, uint8_t level_min, struct why *why)
+{
+	unsigned int i, level;
+	int err;
+
+	for (i = 0; i < t->file_cnt; i++) {
+		struct target_file *file = &t->files[i];
+
+		for (level = level_min; file->has_sites && level < QSLOG_LEVEL_COUNT; level++) {
+			if (file->level[level])
+				continue;
+			err = kernel_attach_level(k, t->pid, file->path, (uint8_t)level,
+						  &file->level[level], why);
+			if (!err)
+				err = level_verify(t, file, level, why);
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
+void target_counts_get(const struct target *t, struct target_counts *out)
+{
+	unsigned int i, level;
+
+	memset(out, 0, sizeof(*out));
+	for (i = 0; i < t->file_cnt; i++) {
+		out->files++;
+		out->probes += t->files[i].batch != NULL;
+		for (level = 0; level < QSLOG_LEVEL_COUNT; level++)
+			out->probes += t->files[i].level[level] != NULL;
+	}
+}
+
+/* --- Ingest */
+
+static int target_site(void *arg, uint64_t address, struct writer_format *out)
+{
+	struct target *t = arg;
+	const struct writer_format *format;
+	int err = site_resolver_get(t->resolver, address, &format);
+
+	if (err) {
+		/* Loaded since the last look? */
+		if (site_resolver_refresh(t->resolver) < 0)
+			return err;
+		err = site_resolver_get(t->resolver, address, &format);
+	}
+	if (!err)
+		*out = *format;
+	return err;
+}
+
+static void target_thread_name(void *arg, uint32_t tid, char name[32])
+{
+	struct target *t = arg;
+	struct proc_thread thread;
+
+	if (proc_thread_read(t->pid, (pid_t)tid, &thread) == 0)
+		memcpy(name, thread.name, sizeof(thread.name));
+}
+
+int target_ingest(struct target *t, struct writer *writer, struct ingest *ingest)
+{
+	const struct ingest_source source = {t, target_site, target_thread_name};
+	const struct writer_process process = {
+		.pid = (uint32_t)t->pid,
+		.start_time_ns = t->facts.start_time_ns,
+		.name = t->facts.name,
+		.exe = t->facts.exe,
+		.command = t->facts.command,
+	};
+	int index = writer_process_add(writer, &process);
+
+	if (index < 0)
+		return index;
+	t->since = counter_now();
+	return ingest_process_add(ingest, (uint32_t)index, t->facts.name, t->since, &source,
+				  &t->process);
+}

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * writer.c - the life of a block: rows collect in memory (rows_encode.c), are made readable by
+ * flushes (a frame in the tail) and sealed into the file when there are enough (block_out.c).
+ *
+ * When a block cannot be sealed its records are given up and counted, thread by thread; these
+ * counts, and the losses that the block itself reported, are carried into the next block.
+ */
+#include "writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "block_out.h"
+#include "counter.h"
+#include "rows_encode.h"
+#include "varint.h"
+
+#define BLOCK_BYTES_DEFAULT (1u << 20)
+#define BLOCK_BYTES_MIN (4u << 10)
+#define BLOCK_BYTES_MAX (16u << 20)
+#define CLOCK_INTERVAL_NS 100000000 /* of pairs taken at flushes */
+#define CARRY_PER_BLOCK 65536u
+
+#ifndef QSLOG_VERSION
+#define QSLOG_VERSION "unknown"
+#endif
+
+struct loss {
+	uint32_t thread;
+	uint32_t cause;
+	uint64_t count;
+};
+
+struct losses {
+	struct loss *list;
+	size_t cnt, cap;
+};
+
+struct writer {
+	struct block_out *out;
+	struct catalog_out catalog;
+	struct clock_scale scale;
+	struct clock_pair pair; /* the newest */
+	struct rows rows;
+	bool building;		/* rows has the beginning of a block */
+	uint32_t block_bytes;
+	uint32_t framed;	/* rows before this are in the tail */
+	uint32_t tapped;	/* rows before this have been handed to the tap */
+	uint32_t paired;	/* rows before this lie before the newest pair */
+	struct losses losses;	/* in the block being built */
+	struct losses carry;	/* to be put into the next block */
+	uint64_t records_sealed, text_sealed;
+	uint64_t lost_by[LOSS_CAUSE_COUNT];
+	uint64_t unwritten;
+	int error;
+	void (*tap)(void *arg, const void *data, uint32_t bytes);
+	void *tap_arg;
+};
+
+static int error_note(struct writer *w, int err)
+{
+	if (err && !w->error)
+		w->error = err;
+	return err;
+}
+
+static int losses_add(struct losses *l, uint32_t thread, uint32_t cause, uint64_t count)
+{
+	if (l->cnt == l->cap) {
+		size_t cap = l->cap ? l->cap * 2 : 64;
+		struct loss *list = realloc(l->list, cap * sizeof(*list));
+
+		if (!list)
+			return -ENOMEM;
+		l->list = list;
+		l->cap = cap;
+	}
+	l->list[l->cnt++] = (struct loss){ thread, cause, count };
+	return 0;
+}
+
+static int loss_compare(const void *a, const void *b)
+{
+	const struct loss *x = a, *y = b;
+
+	if (x->thread != y->thread)
+		return x->thread < y->thread ? -1 : 1;
+	return x->cause < y->cause ? -1 : x->cause > y->cause;
+}
+
+/* One entry per thread and cause, so that the list does not grow while nothing can be written. */
+static void losses_merge(struct losses *l)
+{
+	size_t from, to = 0;
+
+	if (!l->cnt)
+		return;
+	qsort(l->list, l->cnt, sizeof(*l->list), loss_compare);
+	for (from = 1; from < l->cnt; from++) {
+		if (loss_compare(&l->list[to], &l->list[from]) == 0)
+			l->list[to].count += l->list[from].count;
+		else
+			l->list[++to] = l->list[from];
+	}
+	l->cnt = to + 1;
+}
+
+static int pair_append(struct writer *w)
+{
+	int err = clock_pair_take(&w->scale, &w->pair);
+
+	if (!err)
+		err = rows_clock(&w->rows, &w->pair);
+	if (!err)
+		w->paired = w->rows.len;
+	return err;
+}
+
+static int loss_append(struct writer *w, const struct loss *loss)
+{
+	struct out_thread *t = w->catalog.threads[loss->thread];
+	int64_t ticks = t->has_ticks ? t->last_ticks : clock_ticks(&w->scale, counter_now());
+
+	return rows_loss(&w->rows, &w->catalog, t, loss->thread, loss->cause, loss->count, ticks);
+}
+
+/* Begins a block if none is being built; what the last could not report comes first. */
+static int block_begin(struct writer *w, int64_t ticks)
+{
+	uint32_t n = 0;
+	int err;
+
+	if (w->building)
+		return 0;
+	err = rows_begin(&w->rows, ticks, &w->pair);
+	if (err)
+		return err;
+	w->building = true;
+	w->framed = 0;
+	w->tapped = 0;
+	w->paired = w->rows.len;
+	for (; w->carry.cnt && n < CARRY_PER_BLOCK; n++) {
+		struct loss loss = w->carry.list[w->carry.cnt - 1];
+
+		err = losses_add(&w->losses, loss.thread, loss.cause, loss.count);
+		if (!err)
+			err = loss_append(w, &loss);
+		if (err)
+			return err;
+		w->carry.cnt--;
+	}
+	return 0;
+}
+
+/* The block is given up: its records are lost, its losses are still to be reported. */
+static int block_drop(struct writer *w)
+{
+	size_t i;
+	uint32_t t;
+	int err = 0;
+
+	for (i = 0; i < w->losses.cnt && !err; i++)
+		err = losses_add(&w->carry, w->losses.list[i].thread, w->losses.list[i].cause,
+				 w->losses.list[i].count);
+	for (t = 0; t < w->catalog.thread_cnt && !err; t++) {
+		struct out_thread *thread = w->catalog.threads[t];
+
+		if (thread->entry.seen == w->rows.generation && thread->block_records)
+			err = losses_add(&w->carry, t, LOSS_UNWRITTEN, thread->block_records);
+	}
+	losses_merge(&w->carry);
+	w->unwritten += w->rows.block.record_cnt;
+	w->lost_by[LOSS_UNWRITTEN] += w->rows.block.record_cnt;
+	if (block_out_has_tail(w->out)) {
+		int drop_err = block_out_frames_drop(w->out);
+
+		err = err ? err : drop_err;
+	}
+	return err;
+}
+
+static void tap_feed(struct writer *w)
+{
+	if (w->tap && w->tapped < w->rows.len)
+		w->tap(w->tap_arg, w->rows.data + w->tapped, w->rows.len - w->tapped);
+	w->tapped = w->rows.len;
+}
+
+static int block_seal(struct writer *w)
+{
+	int err = 0;
+
+	if (!w->building)
+		return 0;
+	if (w->rows.block.entry_cnt) {
+		err = w->paired < w->rows.len ? error_note(w, pair_append(w)) : 0;
+		tap_feed(w);
+		if (!err)
+			err = block_out_write(w->out, FILE_BLOCK_ROWS, &w->rows.block, &w->pair,
+					      w->rows.data, w->rows.len);
+		if (err) {
+			error_note(w, err);
+			error_note(w, block_drop(w));
+		} else {
+			w->records_sealed += w->rows.block.record_cnt;
+			w->text_sealed += w->rows.block.text_bytes;
+		}
+	}
+	w->losses.cnt = 0;
+	w->building = false;
+	w->rows.len = 0;
+	memset(&w->rows.block, 0, sizeof(w->rows.block));
+	return err;
+}
+
+/* After an append: is there enough? An error of sealing is kept for flush and close. */
+static void block_check(struct writer *w)
+{
+	if (__builtin_expect(w->rows.len >= w->block_bytes ||
+				     w->rows.block.entry_cnt >= FILE_RECORDS_MAX, 0))
+		(void)block_seal(w); /* has noted the error */
+}
+
+static uint8_t *text_put(uint8_t *p, unsigned subtype, const char *text)
+{
+	size_t len = strnlen(text, 255);
+
+	p = info_extended_put(p, subtype, (uint32_t)len);
+	memcpy(p, text, len);
+	return p + len;
+}
+
+/* The first block: what there is to know about the file. */
+static int header_write(struct writer *w)
+{
+	uint8_t data[1024], body[2 * VARINT_BYTES_MAX], *p = data;
+	const uint64_t tick_ns = 1;
+	char host[256] = "";
+	uint32_t bytes;
+
+	if (gethostname(host, sizeof(host) - 1) != 0)
+		host[0] = '\0'; /* a file without it is as good */
+	p = info_extended_put(p, FILE_SUB_TICK, 8);
+	memcpy(p, &tick_ns, 8);
+	p = text_put(p + 8, FILE_SUB_WRITER, "qslog-trace " QSLOG_VERSION);
+	p = info_extended_put(p, FILE_SUB_FILE_ID, 16);
+	memcpy(p, block_out_file_id(w->out), 16);
+	p = text_put(p + 16, FILE_SUB_HOST, host);
+	bytes = (uint32_t)(varint_put(varint_put(body, COUNTER_KIND), w->scale.hz) - body);
+	p = info_extended_put(p, FILE_SUB_COUNTER, bytes);
+	memcpy(p, body, bytes);
+	p = info_extended_put(p + bytes, FILE_SUB_CLOCK, 20);
+	memcpy(p, &w->pair.ticks, 8);
+	memcpy(p + 8, &w->pair.realtime_ns, 8);
+	memcpy(p + 16, &w->pair.window_ns, 4);
+	p += 20;
+	return block_out_write(w->out, FILE_BLOCK_HEADER, NULL, &w->pair, data,
+			       (uint32_t)(p - data));
+}
+
+int writer_open(struct writer **out, const struct writer_options *options)
+{
+	uint32_t block_bytes = options->block_bytes ? options->block_bytes : BLOCK_BYTES_DEFAULT;
+	struct writer *w;
+	int err;
+
+	*out = NULL;
+	if (!options->path || block_bytes < BLOCK_BYTES_MIN || block_bytes > BLOCK_BYTES_MAX)
+		return -EINVAL;
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	w->block_bytes = block_bytes;
+	err = block_out_open(&w->out, options);
+	if (err)
+		goto fail;
+	err = clock_scale_init(&w->scale);
+	if (!err)
+		err = clock_pair_take(&w->scale, &w->pair);
+	if (!err)
+		err = header_write(w);
+	if (err)
+		goto fail;
+	*out = w;
+	return 0;
+fail:
+	if (w->out)
+		unlink(options->path);
+	block_out_close(w->out);
+	free(w);
+	return err;
+}
+
+int writer_process_add(struct writer *w, const struct writer_process *process)
+{
+	return catalog_out_process(&w->catalog, process);
+}
+
+int writer_thread_add(struct writer *w, uint32_t process, uint32_t tid, uint64_t key, const char *name)
+{
+	return catalog_out_thread(&w->catalog, process, tid, key, name);
+}
+
+int writer_format_add(struct writer *w, uint32_t process, const struct writer_format *format)
+{
+	return catalog_out_format(&w->catalog, process, format);
+}
+
+int writer_record(struct writer *w, uint32_t thread, uint32_t format, const uint64_t *record,
+		  uint32_t bytes)
+{
+	int err;
+
+	if (thread >= w->catalog.thread_cnt || format >= w->catalog.format_cnt)
+		return -EINVAL;
+	if (bytes < QSLOG_RECORD_HEADER_BYTES || bytes % 8 || bytes > FILE_STRING_BYTES_MAX)
+		return -EBADMSG;
+	if (!w->building) {
+		err = block_begin(w, clock_ticks(&w->scale, record[1]));
+		if (err)
+			return err;
+	}
+	err = rows_record(&w->rows, &w->catalog, &w->scale, w->catalog.threads[thread], thread,
+			  w->catalog.formats[format], record, bytes);
+	if (err)
+		return err;
+	block_check(w);
+	return 0;
+}
+
+int writer_loss(struct writer *w, uint32_t thread, enum loss_cause cause, uint64_t count)
+{
+	struct loss loss = { thread, (uint32_t)cause, count };
+	int err;
+
+	if (thread >= w->catalog.thread_cnt || (unsigned)cause >= LOSS_CAUSE_COUNT)
+		return -EINVAL;
+	if (!count)
+		return 0;
+	err = block_begin(w, w->pair.ticks);
+	if (err)
+		return err;
+	err = losses_add(&w->losses, thread, loss.cause, count);
+	if (err)
+		return err;
+	err = loss_append(w, &loss);
+	if (err) {
+		w->losses.cnt--;
+		return err;
+	}
+	w->lost_by[cause] += count;
+	block_check(w);
+	return 0;
+}
+
+int writer_clock(struct writer *w)
+{
+	return w->building ? pair_append(w) : clock_pair_take(&w->scale, &w->pair);
+}
+
+int writer_flush(struct writer *w)
+{
+	int err = 0;
+
+	/* what could not be reported goes before a tail that stays empty for long */
+	if (!w->building && w->carry.cnt)
+		err = error_note(w, block_begin(w, w->pair.ticks));
+	if (err || !w->building || w->framed >= w->rows.len || !w->rows.block.entry_cnt)
+		return w->error;
+	if (!block_out_has_tail(w->out)) {
+		(void)block_seal(w); /* has noted the error */
+		return w->error;
+	}
+	if (w->paired < w->rows.len &&
+	    clock_ticks(&w->scale, counter_now()) - w->pair.ticks >= CLOCK_INTERVAL_NS) {
+		err = error_note(w, pair_append(w));
+		if (err)
+			return w->error;
+	}
+	tap_feed(w);
+	err = error_note(w, block_out_frame(w->out, &w->rows.frame, w->rows.data + w->framed,
+					    w->rows.len - w->framed));
+	if (!err) {
+		w->framed = w->rows.len;
+		rows_frame_begin(&w->rows);
+	}
+	return w->error;
+}
+
+void writer_totals_get(const struct writer *w, struct writer_totals *out)
+{
+	unsigned i;
+
+	memset(out, 0, sizeof(*out));
+	out->records = w->records_sealed + w->rows.block.record_cnt;
+	for (i = 0; i < LOSS_CAUSE_COUNT; i++) {
+		out->lost_by[i] = w->lost_by[i];
+		out->lost += w->lost_by[i];
+	}
+	out->records_unwritten = w->unwritten;
+	out->file_bytes = block_out_bytes(w->out);
+	out->text_bytes = w->text_sealed + w->rows.block.text_bytes;
+	out->error = w->error;
+}
+
+void writer_tap(struct writer *w, void (*rows)(void *arg, const void *data, uint32_t bytes), void *arg)
+{
+	w->tap = rows;
+	w->tap_arg = arg;
+	w->tapped = 0; /* the block from its start, without which the rest could not be decoded */
+}
+
+int writer_close(struct writer *w, struct writer_totals *totals)
+{
+	int err;
+
+	if (!w)
+		return 0;
+	(void)block_seal(w); /* has noted the error */
+	while (w->carry.cnt) {
+		if (error_note(w, block_begin(w, w->pair.ticks)) || block_seal(w))
+			break; /* counted in the totals, but the file cannot say it */
+	}
+	error_note(w, block_out_finish(w->out));
+	if (totals)
+		writer_totals_get(w, totals);
+	error_note(w, block_out_close(w->out));
+	if (totals)
+		totals->error = w->error;
+	err = w->error;
+	catalog_out_fini(&w->catalog);
+	rows_fini(&w->rows);
+	free(w->losses.list);
+	free(w->carry.list);
+	free(w);
+	return err;
+}
