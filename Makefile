@@ -57,7 +57,8 @@ WARN_C := $(WARN) -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definitio
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 INCLUDES := -Iusdt -Iuserspace -Idecoder -Ibpf -I$(O)/gen
 # An empty _GNU_SOURCE does not clash with a file's own "#define _GNU_SOURCE".
-BASE_CFLAGS = -std=gnu11 $(WARN_C) -fPIC -pthread -MMD -MP -DQSLOG_VERSION='"$(VERSION)"' $(SANFLAGS)
+BASE_CFLAGS = -std=gnu11 $(WARN_C) -fPIC -pthread -MMD -MP -DQSLOG_VERSION='"$(VERSION)"' \
+	      $(SANFLAGS)
 TOOL_CFLAGS = $(BASE_CFLAGS) -fvisibility=hidden -D_GNU_SOURCE= $(INCLUDES) \
 	      $(call pc,--cflags libbpf libelf libzstd libxxhash)
 RUNTIME_CFLAGS = $(BASE_CFLAGS) -Iusdt -Iuserspace
@@ -92,8 +93,8 @@ LIBRUNTIME := $(O)/obj/libruntime.a
 STATIC_PARTS := -Wl,--start-group $(LIBDECODER) $(LIBUSERSPACE) $(LIBRUNTIME) -Wl,--end-group
 STATIC_PARTS_DEPS := $(LIBDECODER) $(LIBUSERSPACE) $(LIBRUNTIME)
 
-# Examples: examples/NAME.c is a program, examples/DIR/ holds DIR.c and further programs DIR_X.c
-# (installed as DIR-X); all other files of the folder go into each of them.
+# Examples: examples/NAME.c is a program; examples/kvd/ has two, kvd.c and kvd_load.c, and all other
+# files of the folder go into both.
 EXAMPLES := $(patsubst examples/%.c,$(O)/%,$(wildcard examples/*.c)) \
 	    $(patsubst examples/%.cpp,$(O)/%,$(wildcard examples/*.cpp))
 KVD_HELPERS := $(filter-out examples/kvd/kvd.c examples/kvd/kvd_load.c,$(wildcard examples/kvd/*.c))
@@ -103,12 +104,17 @@ EXAMPLES += $(if $(wildcard examples/kvd/kvd.c),$(O)/kvd) \
 UNIT_SRCS := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(O)/tests/%,$(UNIT_SRCS))
 E2E_SRCS := $(wildcard tests/e2e/test_*.c)
-TEST_HELPERS := $(filter-out $(UNIT_SRCS) $(E2E_SRCS),$(wildcard tests/unit/*.c tests/e2e/*.c))
+TEST_HELPERS := $(filter-out $(UNIT_SRCS) $(E2E_SRCS), \
+		$(wildcard tests/unit/*.c tests/e2e/*.c))
 E2E_TESTS := $(patsubst tests/e2e/%.c,$(O)/tests/e2e/%,$(E2E_SRCS))
 FIXTURE_SRCS := $(wildcard tests/fixtures/*.c)
-FIXTURES := $(patsubst tests/fixtures/%.c,$(O)/tests/fixtures/%,$(filter-out tests/fixtures/lib%,$(FIXTURE_SRCS))) \
-	    $(patsubst tests/fixtures/%.c,$(O)/tests/fixtures/%.so,$(filter tests/fixtures/lib%,$(FIXTURE_SRCS)))
-SCRIPT_TESTS = $(foreach d,$(1),$(filter-out %/lib.sh %/common.sh %/helpers.sh,$(wildcard tests/$(d)/*.sh)))
+FIXTURE_LIBS := $(filter tests/fixtures/lib%,$(FIXTURE_SRCS))
+FIXTURE_PROGRAMS := $(filter-out $(FIXTURE_LIBS),$(FIXTURE_SRCS))
+FIXTURES := $(FIXTURE_PROGRAMS:%.c=$(O)/%) $(FIXTURE_PROGRAMS:%.c=$(O)/%.inproc) \
+	    $(FIXTURE_LIBS:%.c=$(O)/%.so)
+# Scripts that others source, by these names, are not tests.
+NOT_TESTS := %/lib.sh %/common.sh %/helpers.sh
+SCRIPT_TESTS = $(foreach d,$(1),$(filter-out $(NOT_TESTS),$(wildcard tests/$(d)/*.sh)))
 
 # Benchmarks: bench/NAME.c is a program if NAME is one of these; other files are their helpers.
 # bench/NAME.sh, where there is one, runs it.
@@ -116,7 +122,8 @@ BENCH_NAMES := record kernel writer decode size peers
 BENCH_SRCS := $(wildcard $(BENCH_NAMES:%=bench/%.c))
 BENCH_HELPERS := $(filter-out $(BENCH_SRCS),$(wildcard bench/*.c))
 BENCH_BINS := $(patsubst bench/%.c,$(O)/bench/%,$(BENCH_SRCS))
-BENCHES := $(strip $(foreach n,$(BENCH_NAMES),$(if $(wildcard bench/$(n).c bench/$(n).sh),bench-$(n))))
+BENCHES := $(strip $(foreach n,$(BENCH_NAMES), \
+	     $(if $(wildcard bench/$(n).c bench/$(n).sh),bench-$(n))))
 
 # ---- targets --------------------------------------------------------------------------------
 
@@ -275,7 +282,8 @@ $(O)/obj/%.o: %.c $(O)/obj/flags | $(NEED)
 $(O)/obj/%.o: %.cpp $(O)/obj/flags | $(NEED)
 	$(call say,CXX,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CXX) -std=c++17 $(WARN) -pthread -MMD -MP $(SANFLAGS) -Iusdt $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
+	$(Q)$(CXX) -std=c++17 $(WARN) -pthread -MMD -MP $(SANFLAGS) -Iusdt $(CPPFLAGS) $(CXXFLAGS) \
+		-c $< -o $@
 
 define archive
 	$(call say,AR,$@)
@@ -301,34 +309,39 @@ $(O)/qslog: $(call obj,$(QSLOG_SRCS)) $(STATIC_PARTS_DEPS)
 	$(link) $(filter %.o,$^) $(STATIC_PARTS) $(CORE_LIBS) -lm
 
 # The static library is one object: what the collector uses of libuserspace.a is inside, and its
-# names are local, so that they cannot clash with an application's. (_.stapsdt.base is common to all
-# objects with USDT probes: it has to stay global for the linker to merge them.)
+# names are local, so that they cannot clash with an application's. (_.stapsdt.base is common to
+# all objects with USDT probes: it has to stay global for the linker to merge them.)
 $(O)/libqslog.a: $(RUNTIME_INPROC_OBJS) $(call obj,$(COLLECTOR_SRCS)) $(LIBUSERSPACE)
 	$(call say,AR,$@)
 	$(Q)$(CC) -r -nostdlib -o $(O)/obj/libqslog.all.o $^
-	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='qslog_*' --keep-global-symbol='_.stapsdt.base' \
-		$(O)/obj/libqslog.all.o $(O)/obj/libqslog.o
+	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='qslog_*' \
+		--keep-global-symbol='_.stapsdt.base' $(O)/obj/libqslog.all.o $(O)/obj/libqslog.o
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $(O)/obj/libqslog.o
 
-$(O)/libqslog.so: $(RUNTIME_INPROC_OBJS) $(call obj,$(COLLECTOR_SRCS)) $(LIBUSERSPACE) packaging/libqslog.map
+$(O)/libqslog.so: $(RUNTIME_INPROC_OBJS) $(call obj,$(COLLECTOR_SRCS)) $(LIBUSERSPACE) \
+		  packaging/libqslog.map
 	$(call say,LINK,$@)
-	$(link) -shared -Wl,-soname,libqslog.so.$(SOVERSION) -Wl,--version-script=packaging/libqslog.map \
+	$(link) -shared -Wl,-soname,libqslog.so.$(SOVERSION) \
+		-Wl,--version-script=packaging/libqslog.map \
 		$(if $(SAN),,-Wl,--no-undefined) -Wl,-z,relro,-z,now -Wl,--as-needed \
 		$(filter %.o %.a,$^) $(CORE_LIBS)
 	@ln -sf $(@F) $(O)/libqslog.so.$(SOVERSION)
 
 $(O)/qslog.pc: packaging/qslog.pc.in VERSION $(O)/obj/flags
 	$(call say,GEN,$@)
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+		-e 's|@VERSION@|$(VERSION)|' $< > $@
 
 # Examples are built as an application is: the header, their own flags, and libqslog.
 APP = $(Q)$(CC) -std=gnu11 $(WARN) -Iusdt $(SANFLAGS) $(CPPFLAGS) $(CFLAGS)
 $(O)/kvd: examples/kvd/kvd.c
 $(O)/kvd-load: examples/kvd/kvd_load.c
-$(O)/kvd $(O)/kvd-load: $(KVD_HELPERS) $(wildcard examples/kvd/*.h) usdt/qslog.h $(O)/libqslog.a $(O)/obj/flags
+$(O)/kvd $(O)/kvd-load: $(KVD_HELPERS) $(wildcard examples/kvd/*.h) usdt/qslog.h \
+			$(O)/libqslog.a $(O)/obj/flags
 	$(call say,APP,$@)
-	$(APP) -Iexamples/kvd -o $@ $(filter examples/kvd/%.c,$^) $(O)/libqslog.a $(ALL_LDFLAGS) $(CORE_LIBS)
+	$(APP) -Iexamples/kvd -o $@ $(filter examples/kvd/%.c,$^) $(O)/libqslog.a \
+		$(ALL_LDFLAGS) $(CORE_LIBS)
 
 $(O)/%: examples/%.c usdt/qslog.h $(O)/libqslog.a $(O)/obj/flags
 	$(call say,APP,$@)
@@ -352,11 +365,19 @@ $(O)/tests/test_%: $(O)/obj/tests/unit/test_%.o $(O)/obj/libtesting.a $(STATIC_P
 $(O)/tests/e2e/test_%: $(O)/obj/tests/e2e/test_%.o $(O)/obj/libtesting.a $(STATIC_PARTS_DEPS)
 	$(link_test)
 
-# Fixtures are programs as users build them for kernel mode: two vendored files, libc only.
-$(O)/tests/fixtures/%: tests/fixtures/%.c $(wildcard usdt/*) $(O)/obj/flags | $(NEED)
+# Fixtures are programs as users build them for kernel mode: two vendored files, libc only; and,
+# as NAME.inproc, for in-process mode: with libqslog.
+FIXTURE_HEADERS := $(wildcard tests/fixtures/*.h)
+$(O)/tests/fixtures/%: tests/fixtures/%.c $(FIXTURE_HEADERS) $(wildcard usdt/*) $(O)/obj/flags | $(NEED)
 	$(call say,APP,$@)
 	@mkdir -p $(@D)
 	$(APP) -o $@ $< $(RUNTIME_SRCS) $(ALL_LDFLAGS)
+
+$(O)/tests/fixtures/%.inproc: tests/fixtures/%.c $(FIXTURE_HEADERS) usdt/qslog.h $(O)/libqslog.a \
+			      $(O)/obj/flags
+	$(call say,APP,$@)
+	@mkdir -p $(@D)
+	$(APP) -DQSLOG_INPROC -o $@ $< $(O)/libqslog.a $(ALL_LDFLAGS) $(CORE_LIBS)
 
 $(O)/tests/fixtures/lib%.so: tests/fixtures/lib%.c $(wildcard usdt/*) $(O)/obj/flags | $(NEED)
 	$(call say,APP,$@)

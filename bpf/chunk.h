@@ -14,7 +14,7 @@
 #include "qslog_abi.h"
 
 #define CHUNK_DATA_MAX QSLOG_BATCH_BYTES /* bytes of records in one chunk */
-#define CHUNK_COPY_MAX 8		 /* chunks that one entry copies of one arena */
+#define CHUNK_COPY_MAX 9		 /* chunks that one entry copies: a ring of 256 KiB and its wrap */
 #define PROC_REGISTRIES_MAX 4		 /* copies of the runtime in one process */
 
 enum chunk_entry {
@@ -98,6 +98,7 @@ enum trouble {
 struct trace_config {
 	__u32 selftest_tgid; /* hits of qslog:batch with SELFTEST_KEY by it are counted, no more */
 	__u32 harvest_by_signal; /* 1: sched_process_exit comes too late on this kernel */
+	__u64 room_bytes;    /* of the ring buffer that push and pull may fill */
 	__u64 wakeup_bytes;  /* wake the tracer when the ring buffer holds this much */
 };
 

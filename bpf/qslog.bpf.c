@@ -168,8 +168,18 @@ static __always_inline int chunk_copy(struct copy *c, struct arena_state *state,
 	last_life = from < c->life.born;
 	if (last_life)
 		end = c->life.born;
+	/* Not over the end of the ring: its second mapping may not have been touched by the process,
+	 * and only the sleepable reader can fault pages in. */
+	if (end > (from | c->head.mask) + 1)
+		end = (from | c->head.mask) + 1;
 	if (from >= end)
 		return 0;
+	/* The rest of the ring buffer is the harvest's: what a dying process has cannot wait. */
+	if (c->entry != CHUNK_HARVEST &&
+	    bpf_ringbuf_query(&chunks, BPF_RB_AVAIL_DATA) > config.room_bytes) {
+		trouble_count(TROUBLE_RING_FULL);
+		return -1;
+	}
 	bytes = end - from > CHUNK_DATA_MAX ? CHUNK_DATA_MAX : end - from;
 	data = c->address + QSLOG_ARENA_HEADER_BYTES + (from & c->head.mask);
 	if (bytes <= 512)
@@ -254,6 +264,7 @@ static __always_inline int arena_copy(struct copy *c, struct task_struct *task, 
 	const bool harvest = c->entry == CHUNK_HARVEST;
 	struct arena_state *state;
 	__u64 ring;
+	bool owned;
 	int i, more = 0;
 
 	if (user_read(&c->head, sizeof(c->head), c->address, task, sleepable) ||
@@ -274,7 +285,10 @@ static __always_inline int arena_copy(struct copy *c, struct task_struct *task, 
 	state = state_get(c);
 	if (!state)
 		return 0;
-	if (!harvest && __sync_val_compare_and_swap(&state->busy, 0, 1)) {
+	/* One at a time, so that nothing is sent twice; but where the owner would overwrite soon
+	 * (the other one may have lost its CPU), twice is better: the tracer trims overlaps. */
+	owned = !__sync_val_compare_and_swap(&state->busy, 0, 1);
+	if (!owned && !harvest && c->head.head - state->sent < ring / 2) {
 		trouble_count(TROUBLE_BUSY);
 		return 0;
 	}
@@ -292,7 +306,7 @@ static __always_inline int arena_copy(struct copy *c, struct task_struct *task, 
 	state->dropped = c->head.dropped;
 	state->tid = c->head.tid;
 	state->key = c->head.key;
-	if (!harvest)
+	if (owned)
 		state->busy = 0;
 	return more > 0 && state->sent < c->head.head;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * block_in.c - headers, index and payloads. Everything is checked before it is believed: magic and
- * checksum of a header, the key that all blocks of one file share (so that a copy of some other
- * file inside a payload is not taken for a block), lengths against the limits of the format and
- * the size of the file, the hash of a payload before it is decompressed.
+ * block_in.c - headers, payloads and the walk over them. Everything is checked before it is
+ * believed: magic and checksum of a header, the key that all blocks of one file share (so that a
+ * copy of some other file inside a payload is not taken for a block), lengths against the limits of
+ * the format and the size of the file, the hash of a payload before it is decompressed.
  */
 #define XXH_INLINE_ALL
 #include "block_in.h"
@@ -47,8 +47,7 @@ void block_in_damage(struct block_in *in, const char *path, uint64_t offset, con
 		in->damage(in->damage_arg, path, offset, what);
 }
 
-/* NULL: a valid header; else what is wrong. Whether the payload is all there is another matter. */
-static const char *header_read(struct block_in *in, uint64_t offset, struct file_block_header *h)
+const char *block_in_header(struct block_in *in, uint64_t offset, struct file_block_header *h)
 {
 	uint8_t data[FILE_HEADER_BYTES_MAX];
 
@@ -72,9 +71,8 @@ static const char *header_read(struct block_in *in, uint64_t offset, struct file
 	return NULL;
 }
 
-/* The payload, decompressed, from malloc. NULL: fine; else what is wrong; *err only if -ENOMEM. */
-static const char *payload_read(struct block_in *in, uint64_t offset,
-				const struct file_block_header *h, uint8_t **out, int *err)
+const char *block_in_payload(struct block_in *in, uint64_t offset,
+			     const struct file_block_header *h, uint8_t **out, int *err)
 {
 	uint8_t *stored = NULL, *raw = NULL;
 	const char *what = NULL;
@@ -130,11 +128,11 @@ int block_in_rows(struct block_in *in, const struct block_ref *ref, uint8_t **ro
 	const char *what;
 	int err = 0;
 
-	what = header_read(in, ref->offset, &h);
+	what = block_in_header(in, ref->offset, &h);
 	if (!what && (h.kind != FILE_BLOCK_ROWS || h.sequence != ref->sequence))
 		what = "the index speaks of another block";
 	if (!what)
-		what = payload_read(in, ref->offset, &h, rows, &err);
+		what = block_in_payload(in, ref->offset, &h, rows, &err);
 	if (err)
 		return err;
 	if (what) {
@@ -145,7 +143,7 @@ int block_in_rows(struct block_in *in, const struct block_ref *ref, uint8_t **ro
 	return 0;
 }
 
-static int ref_add(struct block_in *in, const struct block_ref *ref)
+int block_in_ref_add(struct block_in *in, const struct block_ref *ref)
 {
 	if (in->ref_cnt == in->ref_cap) {
 		uint32_t cap = in->ref_cap ? in->ref_cap * 2 : 64;
@@ -161,135 +159,6 @@ static int ref_add(struct block_in *in, const struct block_ref *ref)
 	}
 	in->refs[in->ref_cnt++] = *ref;
 	return 0;
-}
-
-/* ---- index ---- */
-
-static bool trailer_at(struct block_in *in, uint64_t offset, struct file_trailer *t)
-{
-	return in->size >= sizeof(*t) && offset <= in->size - sizeof(*t) &&
-	       read_exactly(in->fd, t, sizeof(*t), offset) == 0 &&
-	       memcmp(t->magic, FILE_END_MAGIC, FILE_MAGIC_BYTES) == 0 &&
-	       t->checksum == (uint32_t)XXH3_64bits(t, offsetof(struct file_trailer, checksum)) &&
-	       (!in->key_known || t->file_key == in->file_key);
-}
-
-/* Takes the entries of one index block. `after` is where the block before may end at the latest. */
-static int index_take(struct block_in *in, const uint8_t *data, uint32_t bytes, uint64_t offset,
-		      uint64_t *after)
-{
-	struct file_index_header ih;
-	uint32_t i;
-	int err;
-
-	memcpy(&ih, data, sizeof(ih));
-	for (i = 0; i < ih.entry_cnt; i++) {
-		const uint8_t *p = data + sizeof(ih) + (size_t)i * ih.entry_bytes;
-		struct file_index_entry e;
-		struct block_ref ref;
-
-		memcpy(&e, p, sizeof(e));
-		if (e.offset < *after || e.offset > offset || e.stored_bytes > FILE_RAW_BYTES_MAX ||
-		    offset - e.offset < sizeof(struct file_block_header) + e.stored_bytes ||
-		    (in->ref_cnt && e.sequence <= in->refs[in->ref_cnt - 1].sequence))
-			return -EBADMSG;
-		*after = e.offset + sizeof(struct file_block_header) + e.stored_bytes;
-		if (e.kind != FILE_BLOCK_ROWS)
-			continue;
-		ref = (struct block_ref){ .offset = e.offset,
-					  .sequence = e.sequence,
-					  .lost = e.lost,
-					  .time_min = e.time_min,
-					  .time_max = e.time_max,
-					  .clock_ticks = e.clock_ticks,
-					  .clock_realtime_ns = e.clock_realtime_ns,
-					  .record_cnt = e.record_cnt,
-					  .level_mask = e.level_mask };
-		err = ref_add(in, &ref);
-		if (err)
-			return err;
-	}
-	(void)bytes;
-	return 0;
-}
-
-/* Reads an index block. 0, -EBADMSG or -ENOMEM. */
-static int index_read(struct block_in *in, uint64_t offset, struct file_block_header *h,
-		      uint8_t **data)
-{
-	struct file_index_header ih;
-	const char *what;
-	int err = 0;
-
-	what = header_read(in, offset, h);
-	if (!what && (h->kind != FILE_BLOCK_INDEX || h->raw_bytes < sizeof(ih)))
-		what = "no index";
-	if (!what)
-		what = payload_read(in, offset, h, data, &err);
-	if (what || err)
-		return err ? err : -EBADMSG;
-	memcpy(&ih, *data, sizeof(ih));
-	if (ih.entry_bytes < sizeof(struct file_index_entry) ||
-	    ih.entry_cnt > FILE_INDEX_ENTRIES_MAX || ih.previous >= offset ||
-	    (uint64_t)ih.entry_cnt * ih.entry_bytes > h->raw_bytes - sizeof(ih)) {
-		free(*data);
-		*data = NULL;
-		return -EBADMSG;
-	}
-	return 0;
-}
-
-/* Follows the chain back to its beginning, then takes the blocks forward. */
-static int index_load(struct block_in *in, const struct file_trailer *trailer)
-{
-	uint64_t *chain = NULL, offset = trailer->index_offset, after = 0;
-	uint32_t cnt = 0, cap = 0;
-	int err;
-
-	for (;;) {
-		struct file_block_header h;
-		struct file_index_header ih;
-		uint8_t *data = NULL;
-
-		err = index_read(in, offset, &h, &data);
-		if (err)
-			goto cleanup;
-		memcpy(&ih, data, sizeof(ih));
-		free(data);
-		if (!cnt)
-			in->last_sequence = h.sequence;
-		if (cnt == cap) {
-			uint64_t *bigger;
-
-			cap = cap ? cap * 2 : 16;
-			bigger = realloc(chain, cap * sizeof(*chain));
-			if (!bigger) {
-				err = -ENOMEM;
-				goto cleanup;
-			}
-			chain = bigger;
-		}
-		chain[cnt++] = offset;
-		if (!ih.previous)
-			break;
-		offset = ih.previous;
-	}
-	while (cnt) {
-		struct file_block_header h;
-		uint8_t *data = NULL;
-
-		offset = chain[--cnt];
-		err = index_read(in, offset, &h, &data);
-		if (!err)
-			err = index_take(in, data, h.raw_bytes, offset, &after);
-		free(data);
-		if (err)
-			goto cleanup;
-		after = offset + h.header_bytes + h.stored_bytes;
-	}
-cleanup:
-	free(chain);
-	return err;
 }
 
 /* ---- walk ---- */
@@ -311,7 +180,7 @@ static uint64_t resync(struct block_in *in, uint64_t offset, uint64_t limit, uin
 			struct file_block_header h;
 			uint64_t at = offset + (uint64_t)(p - data);
 
-			if (!header_read(in, at, &h) && h.sequence >= sequence_min) {
+			if (!block_in_header(in, at, &h) && h.sequence >= sequence_min) {
 				found = at;
 				goto done;
 			}
@@ -332,16 +201,16 @@ static int first_header(struct block_in *in, uint64_t *start)
 	uint64_t limit;
 	const char *what;
 
-	if (in->size >= sizeof(t) && trailer_at(in, in->size - sizeof(t), &t)) {
+	if (in->size >= sizeof(t) && index_in_trailer(in, in->size - sizeof(t), &t)) {
 		in->file_key = t.file_key;
 		in->key_known = true;
 	}
 	*start = 0;
-	what = header_read(in, 0, &h);
+	what = block_in_header(in, 0, &h);
 	if (what) {
 		limit = in->size < FIRST_HEADER_WITHIN ? in->size : FIRST_HEADER_WITHIN;
 		*start = resync(in, 0, limit, 0);
-		if (*start == in->size || header_read(in, *start, &h))
+		if (*start == in->size || block_in_header(in, *start, &h))
 			return -EBADMSG;
 		block_in_damage(in, in->path, 0, what);
 	} else if (h.version > FILE_VERSION || h.must_understand & ~FILE_MUST_UNDERSTAND_KNOWN) {
@@ -370,10 +239,10 @@ static int block_take(struct block_in *in, uint64_t offset, const struct file_bl
 
 	in->last_sequence = h->sequence;
 	if (h->kind == FILE_BLOCK_ROWS)
-		return ref_add(in, &ref);
+		return block_in_ref_add(in, &ref);
 	if (h->kind == FILE_BLOCK_INDEX) {
 		/* not needed in a walk, but its damage is damage of the file */
-		what = payload_read(in, offset, h, &data, &err);
+		what = block_in_payload(in, offset, h, &data, &err);
 		free(data);
 		if (what)
 			block_in_damage(in, in->path, offset, what);
@@ -392,7 +261,7 @@ static int walk(struct block_in *in, uint64_t offset)
 
 	while (offset < in->size) {
 		struct file_block_header h;
-		const char *what = header_read(in, offset, &h);
+		const char *what = block_in_header(in, offset, &h);
 		char text[96];
 		uint64_t next;
 
@@ -417,7 +286,7 @@ static int walk(struct block_in *in, uint64_t offset)
 			offset = content + h.stored_bytes;
 			continue;
 		}
-		if (trailer_at(in, offset, &t)) {
+		if (index_in_trailer(in, offset, &t)) {
 			offset += sizeof(t);
 			continue;
 		}
@@ -430,7 +299,7 @@ static int walk(struct block_in *in, uint64_t offset)
 			return 0;
 		}
 		block_in_damage(in, in->path, offset, what);
-		if (!header_read(in, next, &h))
+		if (!block_in_header(in, next, &h))
 			in->last_sequence = h.sequence - 1; /* the gap is reported already */
 		offset = next;
 	}
@@ -443,13 +312,13 @@ static int header_load(struct block_in *in)
 	const char *what;
 	int err = 0;
 
-	what = header_read(in, 0, &h);
+	what = block_in_header(in, 0, &h);
 	if (what)
 		return 0; /* reported by first_header() */
 	if (h.kind != FILE_BLOCK_HEADER)
 		what = "the first block is not the header of a file";
 	else
-		what = payload_read(in, 0, &h, &in->header_data, &err);
+		what = block_in_payload(in, 0, &h, &in->header_data, &err);
 	if (what)
 		block_in_damage(in, in->path, 0, what);
 	else if (!err)
@@ -487,8 +356,8 @@ int block_in_open(struct block_in *in, const char *path, reader_damage_fn *damag
 	err = header_load(in);
 	if (err)
 		return err;
-	if (trailer_at(in, in->size - sizeof(t), &t)) {
-		err = index_load(in, &t);
+	if (index_in_trailer(in, in->size - sizeof(t), &t)) {
+		err = index_in_load(in, &t);
 		if (!err) {
 			in->has_index = true;
 			return 0;

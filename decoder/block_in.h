@@ -48,10 +48,23 @@ int block_in_rows(struct block_in *in, const struct block_ref *ref, uint8_t **ro
 		  uint32_t *bytes);
 void block_in_close(struct block_in *in);
 
+/* ---- between block_in.c and index_in.c ---- */
+
+/* NULL: a valid header; else what is wrong. Whether the payload is all there is another matter. */
+const char *block_in_header(struct block_in *in, uint64_t offset, struct file_block_header *h);
+/* The payload, decompressed, from malloc. NULL: fine, or *err is -ENOMEM; else what is wrong. */
+const char *block_in_payload(struct block_in *in, uint64_t offset,
+			     const struct file_block_header *h, uint8_t **out, int *err);
+int block_in_ref_add(struct block_in *in, const struct block_ref *ref);
+bool index_in_trailer(struct block_in *in, uint64_t offset, struct file_trailer *t);
+/* Fills in->refs. 0; -EBADMSG: not to be believed (refs are to be thrown away); -ENOMEM. */
+int index_in_load(struct block_in *in, const struct file_trailer *trailer);
+
 /* PATH.tail, if there is one. */
 struct tail_in {
 	char *path;
 	bool valid;
+	int unreadable; /* -errno of opening it, where that says more than that there is none */
 	uint64_t file_key, sequence;
 	uint8_t *rows; /* of all whole frames, one behind the other */
 	uint32_t bytes;
@@ -60,7 +73,7 @@ struct tail_in {
 	uint64_t size;
 };
 
-/* 0 also where there is no tail; -ENOMEM or the error of reading it. */
+/* 0 also where there is no tail or it is of no use (see the fields); -errno, -ENOMEM. */
 int tail_in_read(struct tail_in *tail, const char *path);
 void tail_in_fini(struct tail_in *tail);
 

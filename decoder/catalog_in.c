@@ -50,7 +50,7 @@ static int room(struct catalog_in *c, size_t bytes, void *out)
 static int pointers_room(struct catalog_in *c, void *array, uint32_t cnt, uint32_t *cap)
 {
 	uint32_t more = *cap ? *cap * 2 : 64;
-	void **p;
+	void **p, **bigger;
 
 	if (cnt < *cap)
 		return 0;
@@ -58,10 +58,10 @@ static int pointers_room(struct catalog_in *c, void *array, uint32_t cnt, uint32
 	if (c->bytes + (size_t)(more - *cap) * 40 > CATALOG_BYTES_MAX)
 		return -E2BIG;
 	memcpy(&p, array, sizeof(p));
-	p = realloc(p, more * sizeof(*p));
-	if (!p)
+	bigger = realloc(p, more * sizeof(*p));
+	if (!bigger)
 		return -ENOMEM;
-	memcpy(array, &p, sizeof(p));
+	memcpy(array, &bigger, sizeof(bigger));
 	c->bytes += (size_t)(more - *cap) * 40;
 	*cap = more;
 	return 0;

@@ -28,21 +28,26 @@ static uint32_t window_min(uint32_t window)
 	return window < WINDOW_MAX_NS ? window : WINDOW_MAX_NS;
 }
 
+static wide ticks_ns(const struct clock_map *m, int64_t from, int64_t to)
+{
+	return ((wide)to - from) * (m->tick_ns ? m->tick_ns : 1);
+}
+
 /* Looks at the piece that ends with the newest point. */
 static void piece_add(struct clock_map *m)
 {
 	struct clock_map_point *a = &m->points[m->cnt - 2], *b = a + 1;
-	double ticks = (double)((wide)b->ticks - a->ticks);
-	double more = (double)(((wide)b->realtime_ns - a->realtime_ns) -
-			       ((wide)b->ticks - a->ticks));
-	double limit = ticks * DRIFT_MAX + SLACK_NS + window_min(a->window_ns) +
+	wide steady = ticks_ns(m, a->ticks, b->ticks);
+	double ns = (double)steady;
+	double more = (double)((wide)b->realtime_ns - a->realtime_ns - steady);
+	double limit = ns * DRIFT_MAX + SLACK_NS + window_min(a->window_ns) +
 		       window_min(b->window_ns);
 
 	a->drift = 0;
 	if (more > limit || more < -limit)
 		return;
-	a->drift = more / ticks;
-	if (ticks < DRIFT_SPAN_NS)
+	a->drift = more / ns;
+	if (ns < DRIFT_SPAN_NS)
 		return;
 	m->drift_last = a->drift;
 	if (!m->drift_known)
@@ -109,16 +114,19 @@ int64_t clock_map_ns(struct clock_map *m, int64_t ticks)
 	wide since;
 
 	if (!m->cnt)
-		return ticks;
+		return clamp(ticks_ns(m, 0, ticks));
 	p = &m->points[i == m->cnt ? 0 : i];
-	since = (wide)ticks - p->ticks;
+	since = ticks_ns(m, p->ticks, ticks);
 	return clamp(p->realtime_ns + since + (wide)((double)since * piece_drift(m, i)));
 }
 
 uint64_t clock_map_duration(struct clock_map *m, int64_t ticks, uint64_t duration)
 {
-	double more = (double)duration * piece_drift(m, piece_find(m, ticks));
+	double more;
 
+	if (__builtin_mul_overflow(duration, m->tick_ns ? m->tick_ns : 1, &duration))
+		return UINT64_MAX;
+	more = (double)duration * piece_drift(m, piece_find(m, ticks));
 	/* beyond that it is no duration, and shown as it is */
 	if (duration > (uint64_t)RANGE_MAX || more > (double)RANGE_MAX)
 		return duration;

@@ -16,6 +16,7 @@ struct clock_map_point {
 };
 
 struct clock_map {
+	uint32_t tick_ns; /* 0: 1 */
 	struct clock_map_point *points; /* ticks strictly increasing */
 	size_t cnt, cap;
 	size_t last;		/* found by the lookup before */

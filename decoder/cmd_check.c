@@ -44,9 +44,11 @@ static void print_file(struct buffer *out, const struct merge_file *f)
 		      (unsigned long long)t->blocks, (unsigned long long)t->file_bytes,
 		      t->has_tail ? ", with a tail" : "",
 		      t->has_index ? ", closed" : ", not closed");
-	if (f->damages || t->blocks_damaged)
-		buffer_printf(out, "damaged (%llu of %llu blocks)\n",
-			      (unsigned long long)t->blocks_damaged, (unsigned long long)t->blocks);
+	if (t->blocks_damaged)
+		buffer_printf(out, "damaged (%llu blocks lost)\n",
+			      (unsigned long long)t->blocks_damaged);
+	else if (f->damages)
+		buffer_str(out, "damaged\n");
 	else
 		buffer_str(out, t->has_index ? "ok\n" : "incomplete\n");
 }

@@ -15,9 +15,9 @@
 
 #include "block_in.h"
 #include "rows_decode.h"
-#include "varint.h"
 
 #define LOADED_BYTES_MAX ((size_t)256 << 20)
+#define TICK_NS_MAX 1000000000u
 #define HINT_SLACK_NS 10000000 /* block headers give wall times less exactly than rows do */
 
 struct loaded {
@@ -207,6 +207,7 @@ static int start(struct reader *r)
 
 	r->started = true;
 	memset(&clock, 0, sizeof(clock));
+	clock.tick_ns = r->clock.tick_ns;
 	for (i = 0; i < r->clock.cnt && !err; i++)
 		err = clock_map_add(&clock, r->clock.points[i].ticks,
 				    r->clock.points[i].realtime_ns, r->clock.points[i].window_ns);
@@ -287,7 +288,7 @@ int reader_next(struct reader *r, const struct record **record)
 
 /* ---- opening ---- */
 
-/* The first clock pair is in the header of the file; the rest of it is for other tools. */
+/* Of the header of the file, only the tick and the first clock pair are needed here. */
 static int header_take(struct reader *r)
 {
 	struct row_list list = { NULL, 0, 0 };
@@ -305,6 +306,9 @@ static int header_take(struct reader *r)
 		block_in_damage(&r->in, r->in.path, 0, problem.what);
 		err = 0;
 	}
+	if (!err && state.tick_ns > TICK_NS_MAX)
+		err = -EPROTONOSUPPORT;
+	r->clock.tick_ns = (uint32_t)state.tick_ns;
 	return err;
 }
 
@@ -315,7 +319,9 @@ static void tail_judge(struct reader *r)
 	bool wanted;
 
 	wanted = t->valid && t->file_key == r->in.file_key && t->sequence > r->in.last_sequence;
-	if (t->size && !t->valid)
+	if (t->unreadable)
+		block_in_damage(&r->in, t->path, 0, strerror(-t->unreadable));
+	else if (t->size && !t->valid)
 		block_in_damage(&r->in, t->path, 0, "the header of the tail is damaged");
 	else if (wanted && t->bad_at != t->size)
 		block_in_damage(&r->in, t->path, t->bad_at, "the tail ends within a frame");

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * reader.h - a .qslog file (and its tail) becomes records, in time order over all threads and in
- * the order of writing within a thread. Damaged blocks are reported and passed over; everything
- * undamaged is delivered. Nothing in a file can make the reader crash, hang or allocate without
- * bound (limits in docs/format.md).
+ * reader.h - a .qslog file (and its tail) becomes records, in time order over all threads (within
+ * 256 MiB of decoded blocks) and in the order of writing within a thread. Damaged blocks are
+ * reported and passed over; everything undamaged is delivered. Nothing in a file can make the
+ * reader crash, hang or allocate without bound (limits in docs/format.md).
  */
 #ifndef QSLOG_READER_H
 #define QSLOG_READER_H

@@ -45,6 +45,7 @@ void rows_state_init(struct rows_state *state)
 {
 	state->ticks = 0;
 	state->thread = HASH_INDEX_NONE;
+	state->tick_ns = 0;
 }
 
 void row_list_fini(struct row_list *list)
@@ -319,6 +320,11 @@ static const uint8_t *extended_scan(struct scan *s, const uint8_t *p, uint32_t l
 	case FILE_SUB_THREAD:
 		return outcome(s, catalog_in_thread(s->catalog, p, bytes), end,
 			       "a malformed thread entry");
+	case FILE_SUB_TICK:
+		if (bytes < 8)
+			return refuse(s, "a malformed tick entry");
+		memcpy(&s->state->tick_ns, p, 8);
+		return end;
 	case FILE_SUB_LOSS:
 		return loss_scan(s, p, end) ? end : NULL;
 	default:

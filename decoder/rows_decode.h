@@ -27,6 +27,7 @@ struct row_list {
 struct rows_state {
 	int64_t ticks;
 	uint32_t thread; /* slot; HASH_INDEX_NONE: none yet */
+	uint64_t tick_ns; /* of a file header; 0 where it says nothing */
 };
 
 struct rows_problem {

@@ -28,8 +28,8 @@ static int frames_read(struct tail_in *t, int fd, uint64_t offset)
 			break;
 		if (h.magic != FILE_FRAME_MAGIC || h.number != number ||
 		    h.sequence != t->sequence ||
-		    h.header_hash != (uint32_t)XXH3_64bits(&h, offsetof(struct file_frame_header,
-									header_hash)) ||
+		    h.checksum != (uint32_t)XXH3_64bits(&h, offsetof(struct file_frame_header,
+								     checksum)) ||
 		    h.bytes > FILE_RAW_BYTES_MAX - t->bytes ||
 		    h.bytes > t->size - offset - sizeof(h))
 			break;
@@ -67,8 +67,11 @@ int tail_in_read(struct tail_in *t, const char *path)
 	strcpy(t->path, path);
 	strcat(t->path, ".tail");
 	fd = open(t->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+	if (fd < 0) {
+		if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG)
+			t->unreadable = -errno;
+		return 0;
+	}
 	err = fstat(fd, &st) != 0 ? -errno : 0;
 	if (err || !S_ISREG(st.st_mode) || !st.st_size)
 		goto cleanup;

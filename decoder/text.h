@@ -45,7 +45,7 @@ void text_line(struct buffer *out, const struct record *record);
  */
 void json_line(struct buffer *out, const struct record *record);
 
-/* "V" ... "F"; enum loss_cause as a phrase ("ring buffer full"). */
+/* "V" ... "F"; enum loss_cause as a phrase ("ring full"). */
 char level_letter(uint8_t level);
 const char *loss_cause_name(uint8_t cause);
 

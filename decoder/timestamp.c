@@ -25,6 +25,14 @@ static int64_t floor_div(int64_t a, int64_t b)
 	return a / b - (a % b < 0);
 }
 
+/* The nanoseconds after the last full second, before the epoch as well. */
+static uint64_t ns_of_second(int64_t time_ns)
+{
+	int64_t ns = time_ns % NS_PER_S;
+
+	return (uint64_t)(ns < 0 ? ns + NS_PER_S : ns);
+}
+
 static char *put2(char *p, int v)
 {
 	memcpy(p, digits_pairs + v * 2, 2);
@@ -74,7 +82,7 @@ void timestamp_local(char *p, int64_t time_ns)
 	if (cache.valid)
 		put2(p + 17, in_minute);
 	p[19] = '.';
-	digits_fixed(p + 20, (uint64_t)(time_ns - second * NS_PER_S) / 1000000, 3);
+	digits_fixed(p + 20, ns_of_second(time_ns) / 1000000, 3);
 }
 
 /* Days since the epoch to a civil date (Howard Hinnant, "chrono-compatible low-level date
@@ -115,7 +123,7 @@ void timestamp_utc(struct buffer *out, int64_t time_ns)
 	*p++ = ':';
 	p = put2(p, in_day % 60);
 	*p++ = '.';
-	p = digits_fixed(p, (uint64_t)(time_ns - second * NS_PER_S), 9);
+	p = digits_fixed(p, ns_of_second(time_ns), 9);
 	*p++ = 'Z';
 	buffer_commit(out, p);
 }

@@ -31,7 +31,8 @@ int main(int argc, char **argv)
 		double share = greet("world", i);
 
 		QSLOGI("hello {name}, round {round}, {share:.1%}", "world", i, share);
-		QSLOGV("at {address} with {magic}, even: {even}", &i, qslog_bytes(magic, 4), i % 2 == 0);
+		QSLOGV("at {address} with {magic}, even: {even}", &i, qslog_bytes(magic, 4),
+		       i % 2 == 0);
 		if (i % 100 == 99)
 			QSLOGW("{rounds} rounds already", i + 1);
 		nanosleep(&pause, NULL);

@@ -85,7 +85,9 @@ look() { # look build|check
 
 bpftool_packages_apt() {
 	# A real package where there is one (Debian, later Ubuntu), else the kernel's tools.
-	if apt-cache show --no-all-versions bpftool 2>/dev/null | grep -q '^Filename:'; then
+	local about
+	about=$(apt-cache show bpftool 2>/dev/null)
+	if [ -n "$about" ] || ! apt-cache show linux-tools-generic >/dev/null 2>&1; then
 		echo bpftool
 	else
 		echo linux-tools-common linux-tools-generic
@@ -142,7 +144,7 @@ apt_install() {
 	if as_root "${install[@]}" "$@" >/dev/null 2>&1; then return 0; fi
 	say "apt-get update"
 	as_root apt-get update -qq >&2 ||
-		say "apt-get update failed (network? proxy? /etc/apt/sources.list?); trying to install all the same"
+		say "apt-get update failed (network? proxy? sources.list?); trying all the same"
 	as_root "${install[@]}" "$@" >&2
 }
 

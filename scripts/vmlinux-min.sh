@@ -21,8 +21,14 @@ btf=${BTF:-/sys/kernel/btf/vmlinux}
 
 generate() {
 	local bpftool
-	bpftool=$(scripts/deps.sh --bpftool) || { echo "vmlinux-min: no bpftool: make deps" >&2; return 1; }
-	[ -r "$btf" ] || { echo "vmlinux-min: cannot read $btf: kernel without BTF?" >&2; return 1; }
+	if ! bpftool=$(scripts/deps.sh --bpftool); then
+		echo "vmlinux-min: no bpftool: make deps" >&2
+		return 1
+	fi
+	if [ ! -r "$btf" ]; then
+		echo "vmlinux-min: cannot read $btf: kernel without BTF?" >&2
+		return 1
+	fi
 	"$bpftool" btf dump file "$btf" format c | awk -v list="$list" -f scripts/vmlinux-min.awk
 }
 

@@ -7,8 +7,8 @@
 #
 # A test is an executable or a script (*.sh, run by bash). It is run in the top folder, with
 # standard input empty, and sees where the build is in BUILD (absolute), and CC, CXX, CLANG,
-# BPFTOOL. It has TEST_TIMEOUT seconds (180). Exit status 0: passed; 77: skipped, the last line of
-# its output says why; anything else: failed, and its output is shown.
+# BPFTOOL. It has TEST_TIMEOUT seconds (180; 900 with sanitizers). Exit status 0: passed; 77:
+# skipped, the last line of its output says why; anything else: failed, and its output is shown.
 #
 # Tests that need BPF say so by the word "needs-bpf" in a comment of their source. They are not
 # even started where BPF cannot work, and fail: a skip must not look like a success. Only with
@@ -17,7 +17,7 @@ set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-$PWD/build}
-TEST_TIMEOUT=${TEST_TIMEOUT:-180}
+TEST_TIMEOUT=${TEST_TIMEOUT:-$([ -n "${SAN:-}" ] && echo 900 || echo 180)}
 SKIP_BPF=${SKIP_BPF:-}
 [ "$SKIP_BPF" = 0 ] && SKIP_BPF=
 logs=$BUILD/tests/log

@@ -174,9 +174,7 @@ int block_out_open(struct block_out **out, const struct writer_options *options)
 	*out = o;
 	return 0;
 fail:
-	if (o->fd >= 0 && o->regular)
-		unlink(o->path);
-	block_out_close(o);
+	block_out_abandon(o);
 	return err;
 }
 
@@ -372,7 +370,7 @@ int block_out_frame(struct block_out *o, const struct rows_summary *summary, con
 	frame.bytes = bytes;
 	frame.record_cnt = summary->record_cnt;
 	frame.rows_hash = XXH3_64bits(rows, bytes);
-	frame.header_hash = checksum(&frame, offsetof(struct file_frame_header, header_hash));
+	frame.checksum = checksum(&frame, offsetof(struct file_frame_header, checksum));
 	iov[0].iov_base = &head;
 	iov[0].iov_len = first ? sizeof(head) : 0;
 	iov[1].iov_base = &frame;
@@ -457,4 +455,11 @@ int block_out_close(struct block_out *o)
 	free(o->index);
 	free(o);
 	return err;
+}
+
+void block_out_abandon(struct block_out *o)
+{
+	if (o && o->fd >= 0 && o->regular)
+		(void)unlink(o->path); /* the caller has an error to report already */
+	(void)block_out_close(o);
 }

@@ -39,5 +39,7 @@ int block_out_finish(struct block_out *o);
 
 /* Removal of the tail, close, free. NULL is accepted. */
 int block_out_close(struct block_out *o);
+/* The same for a file that is not worth keeping: it is removed, if it is a regular file. */
+void block_out_abandon(struct block_out *o);
 
 #endif

@@ -53,7 +53,7 @@ static unsigned decimal_digits(uint64_t v)
 /* Makes room for one more pointer. */
 static int pointers_grow(void *array, uint32_t cnt, uint32_t *cap)
 {
-	void **p;
+	void **p, **bigger;
 	uint32_t more;
 
 	if (cnt < *cap)
@@ -62,10 +62,10 @@ static int pointers_grow(void *array, uint32_t cnt, uint32_t *cap)
 		return -EOVERFLOW;
 	more = *cap ? *cap * 2 : 16;
 	memcpy(&p, array, sizeof(p));
-	p = realloc(p, more * sizeof(*p));
-	if (!p)
+	bigger = realloc(p, more * sizeof(*p));
+	if (!bigger)
 		return -ENOMEM;
-	memcpy(array, &p, sizeof(p));
+	memcpy(array, &bigger, sizeof(bigger));
 	*cap = more;
 	return 0;
 }

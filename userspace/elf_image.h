@@ -54,7 +54,7 @@ int elf_image_semaphore_offset(const struct elf_image *image, uint64_t vaddr, ui
 ssize_t elf_image_read(const struct elf_image *image, uint64_t vaddr, void *buf, size_t len);
 
 /*
- * What the pointer at `vaddr` holds in a process in which the image is loaded at `bias`: through its
+ * What the pointer at `vaddr` holds in a process that has the image at `bias`: through its
  * relocation (relative, RELR-packed or not, or absolute with a symbol of this file), else the value
  * in place, as in a non-PIE program. -ENOENT: the relocation takes a symbol of another file.
  */

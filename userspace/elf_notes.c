@@ -33,7 +33,7 @@ struct notes_reader {
 	uint64_t base; /* where .stapsdt.base is */
 };
 
-/* Takes the NUL-terminated string at *at, which ends before `end`; returns its length or -EBADMSG. */
+/* Takes the NUL-terminated string at *at, which has to end before `end`; 0 or -EBADMSG. */
 static int string_take(const char **at, const char *end, const char **string, size_t *len)
 {
 	const char *nul = memchr(*at, 0, (size_t)(end - *at));

@@ -3,8 +3,8 @@
  * elf_relocs.c - what the loader makes of the pointers in a file: elf_image_pointer().
  *
  * The tables are found as the loader finds them, through PT_DYNAMIC (section headers are optional):
- * DT_RELA, DT_RELR and DT_SYMTAB. At the first question they are read in chunks into one table sorted
- * by address, whose size is bounded by ELF_IMAGE_RELOCS_MAX. A symbol is read when it is asked for.
+ * DT_RELA, DT_RELR and DT_SYMTAB. At the first question they are read in chunks into one table
+ * sorted by address, bounded by ELF_IMAGE_RELOCS_MAX. A symbol is read when it is asked for.
  */
 #define _GNU_SOURCE
 #include <errno.h>

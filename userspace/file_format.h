@@ -103,8 +103,8 @@ struct file_index_entry {
 struct file_trailer {
 	uint64_t index_offset; /* of the last index block */
 	uint64_t file_key;
-	uint32_t checksum;     /* low half of xxh3-64 of the 16 bytes before */
 	uint32_t reserved;
+	uint32_t checksum;     /* low half of xxh3-64 of the 20 bytes before */
 	uint8_t magic[FILE_MAGIC_BYTES];
 };
 
@@ -126,9 +126,9 @@ struct file_frame_header {
 	int64_t time_max;
 	uint32_t bytes;	   /* rows that follow */
 	uint32_t record_cnt;
-	uint64_t rows_hash;   /* xxh3-64 of the rows */
-	uint32_t header_hash; /* low half of xxh3-64 of the 48 bytes before */
+	uint64_t rows_hash; /* xxh3-64 of the rows */
 	uint32_t reserved;
+	uint32_t checksum; /* low half of xxh3-64 of the 52 bytes before */
 };
 
 /* The top two bits of an entry's first byte. */
@@ -198,7 +198,7 @@ _Static_assert(sizeof(struct file_index_entry) == 72, "index entry");
 FILE_ASSERT_OFFSET(file_index_entry, lost, 48);
 FILE_ASSERT_OFFSET(file_index_entry, kind, 68);
 _Static_assert(sizeof(struct file_trailer) == 32, "trailer");
-FILE_ASSERT_OFFSET(file_trailer, checksum, 16);
+FILE_ASSERT_OFFSET(file_trailer, checksum, 20);
 FILE_ASSERT_OFFSET(file_trailer, magic, 24);
 _Static_assert(sizeof(struct file_tail_header) == 40, "tail header");
 FILE_ASSERT_OFFSET(file_tail_header, file_id, 16);
@@ -206,6 +206,6 @@ FILE_ASSERT_OFFSET(file_tail_header, sequence, 32);
 _Static_assert(sizeof(struct file_frame_header) == 56, "frame header");
 FILE_ASSERT_OFFSET(file_frame_header, bytes, 32);
 FILE_ASSERT_OFFSET(file_frame_header, rows_hash, 40);
-FILE_ASSERT_OFFSET(file_frame_header, header_hash, 48);
+FILE_ASSERT_OFFSET(file_frame_header, checksum, 52);
 
 #endif

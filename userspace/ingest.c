@@ -437,8 +437,9 @@ int ingest_batch(struct ingest_process *p, const struct ingest_batch *b)
 	return first ? first : err;
 }
 
-int ingest_arena_end(struct ingest_process *p, uint32_t registry, uint32_t arena, uint64_t head,
-		     uint64_t records, uint64_t dropped, enum loss_cause cause)
+int ingest_arena_end(struct ingest_process *p, uint32_t registry, uint32_t arena, uint32_t tid,
+		     uint64_t key, uint64_t head, uint64_t records, uint64_t dropped,
+		     enum loss_cause cause)
 {
 	struct stream *s;
 	int err, dropped_err;
@@ -446,8 +447,8 @@ int ingest_arena_end(struct ingest_process *p, uint32_t registry, uint32_t arena
 	err = stream_find(p, registry, arena, true, &s);
 	if (err)
 		return err;
-	if (!s->key) {
-		err = stream_thread(p, s, 0, UINT64_MAX);
+	if (!s->key) { /* no batch of it has come */
+		err = stream_thread(p, s, tid, key);
 		if (err)
 			return err;
 	}

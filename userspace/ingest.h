@@ -60,9 +60,11 @@ void ingest_process_remove(struct ingest_process *p); /* NULL is accepted */
 
 int ingest_batch(struct ingest_process *p, const struct ingest_batch *batch);
 
-/* The arena ends at position `head`, with these counts: what is missing is lost, for `cause`. */
-int ingest_arena_end(struct ingest_process *p, uint32_t registry, uint32_t arena, uint64_t head,
-		     uint64_t records, uint64_t dropped, enum loss_cause cause);
+/* The arena, last used by the thread `tid` under `key`, ends at position `head`, with these counts:
+ * what is missing is lost, for `cause`. */
+int ingest_arena_end(struct ingest_process *p, uint32_t registry, uint32_t arena, uint32_t tid,
+		     uint64_t key, uint64_t head, uint64_t records, uint64_t dropped,
+		     enum loss_cause cause);
 
 /* Records of threads that could get no arena, so far. */
 int ingest_no_arena(struct ingest_process *p, uint64_t lost);

@@ -20,6 +20,9 @@
 void qslog_priv_batch_probe(const void *arena, uint64_t key, uint64_t from, uint64_t to,
 			    uint64_t records);
 
+/* Of the ring buffer, at most half of it: kept free for what a dying process leaves. */
+#define HARVEST_ROOM_BYTES (8u << 20)
+
 struct kernel {
 	struct qslog_bpf *skel;
 	struct ring_buffer *ring;
@@ -128,6 +131,9 @@ static int programs_load(struct kernel *k, struct why *why)
 	if (!k->skel)
 		return why_set(why, -errno, "cannot open the BPF object: %s", strerror(errno));
 	k->skel->rodata->config.selftest_tgid = (uint32_t)getpid();
+	k->skel->rodata->config.room_bytes =
+		k->options.ring_bytes - (k->options.ring_bytes / 2 < HARVEST_ROOM_BYTES ?
+					 k->options.ring_bytes / 2 : HARVEST_ROOM_BYTES);
 	k->skel->rodata->config.wakeup_bytes = k->options.ring_bytes / 8;
 	k->skel->rodata->config.harvest_by_signal = !early;
 	bpf_program__set_autoload(k->skel->progs.on_exit, early);

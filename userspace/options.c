@@ -16,7 +16,7 @@
 #define QSLOG_VERSION "unknown"
 #endif
 
-#define RING_BYTES_DEFAULT (16u << 20)
+#define RING_BYTES_DEFAULT (32u << 20)
 #define RING_BYTES_MIN (1u << 20)
 #define RING_BYTES_MAX (1u << 30)
 #define FLUSH_MS_DEFAULT 100
@@ -39,7 +39,7 @@ static const char usage_text[] =
 	"                         may be repeated\n"
 	"      --live             print the records as text on standard output as they come\n"
 	"      --ring-size BYTES  size of the ring buffer from the kernel, power of two with K or M\n"
-	"                         (default: 16M)\n"
+	"                         (default: 32M)\n"
 	"      --flush-ms MS      how soon a quiet program's records are in the file (default: 100)\n"
 	"      --strict           exit with 3 if records were lost\n"
 	"  -q, --quiet            no messages but errors and the summary\n"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * proc_facts.c - see proc_facts.h. Everything is read through a descriptor of /proc/PID, which never
- * becomes that of another process, so that the facts of one process are not mixed with another's.
+ * proc_facts.c - see proc_facts.h. Everything is read through a descriptor of /proc/PID, which
+ * never becomes that of another process, so that the facts of two are not mixed.
  */
 #define _GNU_SOURCE
 #include <ctype.h>

@@ -34,7 +34,7 @@ struct proc_thread {
 	char name[32];
 };
 
-/* The threads of a process now; `out` is given to free(). Threads that end meanwhile are left out. */
+/* The threads of a process now, without those that end meanwhile; `out` is given to free(). */
 int proc_threads_read(pid_t pid, struct proc_thread **out, size_t *cnt);
 
 /* One thread; -ESRCH when it has ended. */

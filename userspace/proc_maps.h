@@ -4,8 +4,8 @@
  * (What the process is called, its command line and threads: proc_facts.h.)
  *
  * Works across mount and PID namespaces, and for files that were deleted or replaced since they
- * were mapped. `pid` is as the caller's own PID namespace has it. Errors are negative errnos; -ESRCH:
- * the process is gone (or a zombie, or a kernel thread: it has no memory).
+ * were mapped. `pid` is as the caller's own PID namespace has it. Errors are negative errnos;
+ * -ESRCH: the process is gone (or a zombie, or a kernel thread: it has no memory).
  */
 #ifndef QSLOG_PROC_MAPS_H
 #define QSLOG_PROC_MAPS_H

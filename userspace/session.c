@@ -382,8 +382,8 @@ static void arena_account(void *arg, const struct arena_id *id, const struct are
 	uint64_t troubles[TROUBLE_COUNT];
 
 	kernel_troubles(s->kernel, troubles);
-	(void)ingest_arena_end(target_ingest_process(s->target), id->registry, id->arena, state->head,
-			       state->records, state->dropped,
+	(void)ingest_arena_end(target_ingest_process(s->target), id->registry, id->arena, state->tid,
+			       state->key, state->head, state->records, state->dropped,
 			       troubles[TROUBLE_RING_FULL] ? LOSS_RING_FULL : LOSS_UNREADABLE);
 }
 

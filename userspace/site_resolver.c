@@ -2,8 +2,8 @@
 /*
  * site_resolver.c - see site_resolver.h. Memory is read through /proc/PID/mem and mappings through
  * /proc/PID/maps, both opened once: such a descriptor stays with the memory that the process had
- * then, and reads as empty after its end or exec. process_vm_readv(2), which takes a pid, could read
- * a later process of that pid.
+ * then, and reads as empty after its end or exec. process_vm_readv(2), which takes a pid, could
+ * read a later process of that pid.
  *
  * An image is an ELF file at a bias: [start, end) of the process. Images stay after dlclose, until
  * another one takes their place. What has been asked for is kept in a hash table by address, with

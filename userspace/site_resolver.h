@@ -51,8 +51,8 @@ void site_resolver_close(struct site_resolver *resolver); /* NULL is accepted */
  * Takes in what has been mapped since (dlopen), and forgets which addresses were no sites. To be
  * called before the process can end, and when an address is not found. Returns 0, or 1 where
  * addresses that were resolved before may mean another site now (a library took the place of an
- * unloaded one): what the caller remembers by address is void then. -ESRCH: the process has gone (or
- * called exec); everything known stays. Formats from before the call are no longer valid after it.
+ * unloaded one): what the caller remembers by address is void then. -ESRCH: the process has gone
+ * (or called exec); everything known stays. Formats from before the call are not valid after it.
  */
 int site_resolver_refresh(struct site_resolver *resolver);
 

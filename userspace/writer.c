@@ -287,9 +287,7 @@ int writer_open(struct writer **out, const struct writer_options *options)
 	*out = w;
 	return 0;
 fail:
-	if (w->out)
-		unlink(options->path);
-	block_out_close(w->out);
+	block_out_abandon(w->out);
 	free(w);
 	return err;
 }

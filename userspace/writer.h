@@ -6,7 +6,7 @@
  * Everything returns 0 (or a non-negative index where said) or a negative errno. After a write
  * error (ENOSPC, EIO, ...) the writer keeps going: what could not be stored is counted in
  * writer_totals.records_unwritten, the first error is kept in writer_totals.error and returned by
- * every later call that would have written, and the next block is tried again.
+ * every later writer_flush() and writer_close(), and the next block is tried again.
  */
 #ifndef QSLOG_WRITER_H
 #define QSLOG_WRITER_H
@@ -82,7 +82,8 @@ int writer_format_add(struct writer *w, uint32_t process, const struct writer_fo
  * Append one record as the application left it (usdt/qslog.h: header, slots). The caller has
  * checked that `bytes` is the record's own size, is a multiple of 8 and lies in memory; this
  * function checks the slots against the format's types (string lengths included) and returns
- * -EBADMSG, appending nothing, where they do not fit.
+ * -EBADMSG, appending nothing, where they do not fit. -EINVAL: no such thread or format. -ENOMEM.
+ * 0: appended; that a full block could not be written is said by writer_flush(), see above.
  */
 int writer_record(struct writer *w, uint32_t thread, uint32_t format, const uint64_t *record,
 		  uint32_t bytes);
@@ -93,14 +94,16 @@ int writer_loss(struct writer *w, uint32_t thread, enum loss_cause cause, uint64
 /* Take a (counter, CLOCK_REALTIME) pair now. Done by open, flush, seal and close as well. */
 int writer_clock(struct writer *w);
 
-/* What has been appended is readable from now on (in PATH.tail or in sealed blocks). */
+/* What has been appended is readable from now on: in PATH.tail or, without a tail, in a block that
+ * is sealed for it, however small. */
 int writer_flush(struct writer *w);
 
 /* Bytes of rows appended since the last seal; for a live view: see writer_tap(). */
 void writer_totals_get(const struct writer *w, struct writer_totals *out);
 
 /* Called with the uncompressed rows of every frame that writer_flush() or a seal makes readable
- * (the very bytes of a tail frame), for --live; NULL ends it. */
+ * (the very bytes of a tail frame), for --live; NULL ends it. Where it is set in the middle of a
+ * block, the first call has the block from its start: the rest could not be decoded without. */
 void writer_tap(struct writer *w, void (*rows)(void *arg, const void *data, uint32_t bytes), void *arg);
 
 /* Seals, writes index and trailer, removes the tail, closes and frees; `totals` may be NULL.

@@ -46,7 +46,7 @@ static const char usage[] =
 	"  --help\n";
 
 static int number_parse(const char *name, const char *text, uint64_t min, uint64_t max,
-			uint64_t *out)
+                        uint64_t *out)
 {
 	char *end;
 	unsigned long long value;
@@ -55,7 +55,7 @@ static int number_parse(const char *name, const char *text, uint64_t min, uint64
 	value = strtoull(text, &end, 10);
 	if (errno || end == text || *end || text[0] == '-' || value < min || value > max) {
 		fprintf(stderr, "kvd: --%s %s: not a number from %" PRIu64 " to %" PRIu64 "\n",
-			name, text, min, max);
+		        name, text, min, max);
 		return -EINVAL;
 	}
 	*out = value;
@@ -67,24 +67,25 @@ static int options_parse(struct options *o, int argc, char **argv)
 {
 	enum { PORT, WORKERS, MEMORY, CONNECTIONS, VALUE, SLOW, ISSUED, SHOW, HELP };
 	static const struct option longs[] = { { "port", 1, NULL, PORT },
-					       { "workers", 1, NULL, WORKERS },
-					       { "memory-bytes", 1, NULL, MEMORY },
-					       { "max-connections", 1, NULL, CONNECTIONS },
-					       { "max-value-bytes", 1, NULL, VALUE },
-					       { "slow-us", 1, NULL, SLOW },
-					       { "issued", 1, NULL, ISSUED },
-					       { "issued-show", 1, NULL, SHOW },
-					       { "help", 0, NULL, HELP },
-					       { 0 } };
+		                               { "workers", 1, NULL, WORKERS },
+		                               { "memory-bytes", 1, NULL, MEMORY },
+		                               { "max-connections", 1, NULL, CONNECTIONS },
+		                               { "max-value-bytes", 1, NULL, VALUE },
+		                               { "slow-us", 1, NULL, SLOW },
+		                               { "issued", 1, NULL, ISSUED },
+		                               { "issued-show", 1, NULL, SHOW },
+		                               { "help", 0, NULL, HELP },
+		                               { 0 } };
 	uint64_t number[ISSUED] = { [WORKERS] = 2,
-				    [MEMORY] = 64u << 20,
-				    [CONNECTIONS] = 1024,
-				    [VALUE] = 1u << 20,
-				    [SLOW] = 1000 };
+		                    [MEMORY] = 64u << 20,
+		                    [CONNECTIONS] = 1024,
+		                    [VALUE] = 1u << 20,
+		                    [SLOW] = 1000 };
 	static const uint64_t min[ISSUED] = { [WORKERS] = 1, [CONNECTIONS] = 1, [VALUE] = 1 };
-	static const uint64_t max[ISSUED] = { [PORT] = UINT16_MAX,  [WORKERS] = WORKERS_MAX,
-					      [MEMORY] = UINT64_C(1) << 40, [CONNECTIONS] = 1u << 20,
-					      [VALUE] = 64u << 20,  [SLOW] = 3600000000u };
+	static const uint64_t max[ISSUED] = {
+		[PORT] = UINT16_MAX,      [WORKERS] = WORKERS_MAX, [MEMORY] = UINT64_C(1) << 40,
+		[CONNECTIONS] = 1u << 20, [VALUE] = 64u << 20,     [SLOW] = 3600000000u
+	};
 	int c, index = 0;
 
 	while ((c = getopt_long(argc, argv, "", longs, &index)) >= 0) {
@@ -116,11 +117,11 @@ static int options_parse(struct options *o, int argc, char **argv)
 	if (o->memory_bytes / STORE_SHARDS <
 	    o->value_bytes_max + PROTO_KEY_MAX + STORE_ENTRY_BYTES) {
 		fprintf(stderr,
-			"kvd: --memory-bytes %" PRIu64 ": too little for values of %u bytes; at "
-			"least %" PRIu64 " are needed\n",
-			o->memory_bytes, o->value_bytes_max,
-			(uint64_t)STORE_SHARDS *
-				(o->value_bytes_max + PROTO_KEY_MAX + STORE_ENTRY_BYTES));
+		        "kvd: --memory-bytes %" PRIu64 ": too little for values of %u bytes; at "
+		        "least %" PRIu64 " are needed\n",
+		        o->memory_bytes, o->value_bytes_max,
+		        (uint64_t)STORE_SHARDS *
+		                (o->value_bytes_max + PROTO_KEY_MAX + STORE_ENTRY_BYTES));
 		return -EINVAL;
 	}
 	return 1;
@@ -152,7 +153,8 @@ static int server_open(struct server *server, const struct options *o, uint16_t 
 			server->workers[i].listen_fd = -1;
 	err = issued_open(&server->issued, o->issued, o->workers + 1);
 	if (err) {
-		fprintf(stderr, "kvd: %s: %s\n", o->issued ? o->issued : "counters", strerror(-err));
+		fprintf(stderr, "kvd: %s: %s\n", o->issued ? o->issued : "counters",
+		        strerror(-err));
 		return err;
 	}
 	err = issued_thread_begin(server->issued, 0, "kvd");

@@ -68,10 +68,10 @@ static inline void issued_scope_end(const char *unused)
 
 /* COUNTED_SPAN(QSLOG_SPAN("parse")); The guard is declared before the span, so it ends after it:
  * the first count is for the record that enters the span, the guard's for the one that leaves. */
-#define COUNTED_SPAN(...)                                                                       \
-	__attribute__((unused, cleanup(issued_scope_end)))                                      \
-	const char ISSUED_JOIN(issued_scope_, __LINE__) = 0;                                    \
-	__VA_ARGS__;                                                                            \
+#define COUNTED_SPAN(...)                                    \
+	__attribute__((unused, cleanup(issued_scope_end)))   \
+	const char ISSUED_JOIN(issued_scope_, __LINE__) = 0; \
+	__VA_ARGS__;                                         \
 	issued_add_one()
 
 #endif

@@ -33,8 +33,8 @@
 #define KEYS_MAX 100000u
 #define VALUE_BYTES_MAX (16u << 20)
 #define SECONDS_MAX 3600u
-#define SECONDS_IF_COUNTED 60u /* --requests without --seconds: not reached by then is a failure */
-#define SILENCE_NS 10000000000u	/* no answer for so long: give up */
+#define SECONDS_IF_COUNTED 60u  /* --requests without --seconds: not reached by then is a failure */
+#define SILENCE_NS 10000000000u /* no answer for so long: give up */
 #define RECV_BYTES 65536u
 #define EVENTS_MAX 64
 
@@ -67,7 +67,7 @@ struct conn {
 	struct expected *queue; /* ring of options.pipeline */
 	uint32_t queue_first, queue_cnt;
 	uint32_t *versions; /* by key: 0 when not set or deleted, as the last request leaves it */
-	uint32_t *sets;	    /* by key: how often it has been set */
+	uint32_t *sets;     /* by key: how often it has been set */
 };
 
 /* Latencies: 32 steps per power of two, so a percentile is right to 3 %. */
@@ -125,7 +125,7 @@ static uint64_t random_next(uint64_t *state)
 }
 
 __attribute__((format(printf, 3, 4))) static void failed(struct load *load, int result,
-							  const char *format, ...)
+                                                         const char *format, ...)
 {
 	va_list args;
 
@@ -185,7 +185,7 @@ static int key_make(const struct load *load, const struct conn *conn, uint32_t k
 
 /* Any byte can be in it, \r and \n included. */
 static void value_make(const struct load *load, const struct conn *conn, uint32_t key,
-		       uint32_t version)
+                       uint32_t version)
 {
 	uint64_t state = ((uint64_t)conn->index << 48) ^ ((uint64_t)key << 24) ^ version;
 	size_t pos, len = load->options.value_bytes;
@@ -221,7 +221,7 @@ static int request_append(struct load *load, struct conn *conn)
 	if (expected->op == OP_SET) {
 		conn->versions[expected->key] = ++conn->sets[expected->key];
 		len = snprintf(line, sizeof(line), "SET %s %u\r\n", name,
-			       load->options.value_bytes);
+		               load->options.value_bytes);
 	} else {
 		len = snprintf(line, sizeof(line), "%s %s\r\n", words[expected->op], name);
 	}
@@ -263,7 +263,7 @@ static int conn_flush(struct load *load, struct conn *conn)
 
 	while (bytes_len(&conn->out) > 0) {
 		ssize_t sent = send(conn->fd, bytes_front(&conn->out), bytes_len(&conn->out),
-				    MSG_NOSIGNAL);
+		                    MSG_NOSIGNAL);
 
 		if (sent >= 0)
 			bytes_consume(&conn->out, (size_t)sent);
@@ -283,7 +283,7 @@ static int conn_flush(struct load *load, struct conn *conn)
 
 /* Bytes of the answer that was expected; 0: not all of it is here yet; -EBADMSG: another one. */
 static ssize_t answer_check(struct load *load, const struct conn *conn,
-			    const struct expected *expected)
+                            const struct expected *expected)
 {
 	size_t have = bytes_len(&conn->in), len;
 	const char *data = bytes_front(&conn->in);
@@ -299,7 +299,7 @@ static ssize_t answer_check(struct load *load, const struct conn *conn,
 		len = (size_t)snprintf(head, sizeof(head), "DELETED\r\n");
 	else
 		len = (size_t)snprintf(head, sizeof(head), "VALUE %u\r\n",
-				       load->options.value_bytes);
+		                       load->options.value_bytes);
 	if (memcmp(data, head, have < len ? have : len) != 0)
 		return -EBADMSG;
 	if (have < len)
@@ -317,7 +317,7 @@ static ssize_t answer_check(struct load *load, const struct conn *conn,
 }
 
 static void answer_wrong(struct load *load, const struct conn *conn,
-			 const struct expected *expected)
+                         const struct expected *expected)
 {
 	size_t i, have = bytes_len(&conn->in);
 	char name[64], shown[64];
@@ -332,8 +332,10 @@ static void answer_wrong(struct load *load, const struct conn *conn,
 	shown[i] = 0;
 	key_make(load, conn, expected->key, name);
 	failed(load, EXIT_WRONG, "wrong answer to %s of %s (version %u): \"%s\"",
-	       expected->op == OP_GET ? "GET" : expected->op == OP_SET ? "SET" : "DEL", name,
-	       expected->version, shown);
+	       expected->op == OP_GET ? "GET" :
+	       expected->op == OP_SET ? "SET" :
+	                                "DEL",
+	       name, expected->version, shown);
 }
 
 static int conn_answers(struct load *load, struct conn *conn)
@@ -409,8 +411,8 @@ static void conn_event(struct load *load, struct conn *conn)
 static int conn_open(struct load *load, struct conn *conn, uint32_t index)
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET,
-				    .sin_port = htons(load->options.port),
-				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		                    .sin_port = htons(load->options.port),
+		                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = conn };
 	int one = 1;
 
@@ -517,9 +519,9 @@ static void load_report(const struct load *load)
 	       percentile_us(load, 50), percentile_us(load, 90), percentile_us(load, 99),
 	       percentile_us(load, 99.9), (double)load->latency_max_ns / 1000.0);
 	printf("answers: %s\n", load->result == EXIT_OK ? "all right" :
-				load->result == EXIT_SERVER_GONE ?
-							  "all right until the server went away" :
-							  "NOT right");
+	                        load->result == EXIT_SERVER_GONE ?
+	                                                  "all right until the server went away" :
+	                                                  "NOT right");
 }
 
 static int number_parse(const char *name, const char *text, double max, double *out)
@@ -529,7 +531,7 @@ static int number_parse(const char *name, const char *text, double max, double *
 
 	if (end == text || *end || !(value >= 0 && value <= max)) {
 		fprintf(stderr, "kvd-load: --%s %s: not a number from 0 to %.0f\n", name, text,
-			max);
+		        max);
 		return -EINVAL;
 	}
 	*out = value;
@@ -541,20 +543,21 @@ static int options_parse(struct options *o, int argc, char **argv)
 {
 	enum { PORT, CONNECTIONS, SECONDS, REQUESTS, RATIO, VALUE, PIPELINE, KEYS, HELP, EVICT };
 	static const struct option longs[] = { { "port", 1, NULL, PORT },
-					       { "connections", 1, NULL, CONNECTIONS },
-					       { "seconds", 1, NULL, SECONDS },
-					       { "requests", 1, NULL, REQUESTS },
-					       { "get-ratio", 1, NULL, RATIO },
-					       { "value-bytes", 1, NULL, VALUE },
-					       { "pipeline", 1, NULL, PIPELINE },
-					       { "keys", 1, NULL, KEYS },
-					       { "help", 0, NULL, HELP },
-					       { "may-evict", 0, NULL, EVICT },
-					       { 0 } };
-	static const double max[HELP] = { UINT16_MAX, CONNECTIONS_MAX, SECONDS_MAX, 1e12, 1,
-					  VALUE_BYTES_MAX, PIPELINE_MAX, KEYS_MAX };
-	double number[HELP] = { [CONNECTIONS] = 4, [RATIO] = 0.8, [VALUE] = 100,
-				[PIPELINE] = 8,	   [KEYS] = 1000 };
+		                               { "connections", 1, NULL, CONNECTIONS },
+		                               { "seconds", 1, NULL, SECONDS },
+		                               { "requests", 1, NULL, REQUESTS },
+		                               { "get-ratio", 1, NULL, RATIO },
+		                               { "value-bytes", 1, NULL, VALUE },
+		                               { "pipeline", 1, NULL, PIPELINE },
+		                               { "keys", 1, NULL, KEYS },
+		                               { "help", 0, NULL, HELP },
+		                               { "may-evict", 0, NULL, EVICT },
+		                               { 0 } };
+	static const double max[HELP] = { UINT16_MAX, CONNECTIONS_MAX, SECONDS_MAX,  1e12,
+		                          1,          VALUE_BYTES_MAX, PIPELINE_MAX, KEYS_MAX };
+	double number[HELP] = {
+		[CONNECTIONS] = 4, [RATIO] = 0.8, [VALUE] = 100, [PIPELINE] = 8, [KEYS] = 1000
+	};
 	int c, i;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) >= 0) {
@@ -581,7 +584,7 @@ static int options_parse(struct options *o, int argc, char **argv)
 		if ((i != RATIO && number[i] != (double)(uint64_t)number[i]) ||
 		    (!zero_ok && number[i] < 1)) {
 			fprintf(stderr, "kvd-load: --%s: a whole number from %d is needed\n",
-				longs[i].name, zero_ok ? 0 : 1);
+			        longs[i].name, zero_ok ? 0 : 1);
 			return -EINVAL;
 		}
 	}

@@ -13,7 +13,7 @@ static const struct {
 	enum proto_op op;
 	unsigned words; /* in the line */
 } proto_ops[] = {
-	{ "GET", PROTO_GET, 2 },     { "SET", PROTO_SET, 3 },	{ "DEL", PROTO_DEL, 2 },
+	{ "GET", PROTO_GET, 2 },     { "SET", PROTO_SET, 3 },   { "DEL", PROTO_DEL, 2 },
 	{ "STATS", PROTO_STATS, 1 }, { "QUIT", PROTO_QUIT, 1 },
 };
 

@@ -34,9 +34,9 @@ struct proto_slice {
 /* All slices point into the connection's input. */
 struct proto_frame {
 	struct proto_slice op, key, size; /* words of the line as they came; "-" where missing */
-	unsigned words;			  /* in the line; more than 3 are counted, not kept */
-	size_t bytes;			  /* of the input, to be consumed afterwards */
-	struct proto_slice value;	  /* SET: the value and its two bytes of line end */
+	unsigned words;                   /* in the line; more than 3 are counted, not kept */
+	size_t bytes;                     /* of the input, to be consumed afterwards */
+	struct proto_slice value;         /* SET: the value and its two bytes of line end */
 	size_t skip; /* SET of a value that is too large: this many bytes follow, not wanted */
 };
 

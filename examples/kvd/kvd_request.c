@@ -33,7 +33,7 @@ static uint64_t now_ns(void)
 static void stat_add_one(_Atomic uint64_t *stat)
 {
 	atomic_store_explicit(stat, atomic_load_explicit(stat, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
+	                      memory_order_relaxed);
 }
 
 static int answer_value(void *arg, struct proto_slice value)
@@ -112,26 +112,26 @@ static int request_get(struct worker *worker, struct proto_slice key, struct byt
 }
 
 static int request_set(struct worker *worker, const struct proto_request *request,
-		       struct bytes *out)
+                       struct bytes *out)
 {
 	int err = store_set(worker->server->store, request->key, request->value);
 
 	if (!err)
 		return bytes_append_str(out, "STORED\r\n");
 	COUNTED(QSLOGE("not stored key={key} value_bytes={value_bytes} error={error}",
-		       qslog_strn(request->key.data, request->key.len), request->value.len, err));
+	               qslog_strn(request->key.data, request->key.len), request->value.len, err));
 	return answer_error(worker, "out of memory", out);
 }
 
 static int request_parse(const struct proto_frame *frame, struct proto_request *request,
-			 const char **why)
+                         const char **why)
 {
 	COUNTED_SPAN(QSLOG_SPAN("parse"));
 	return proto_parse(frame, request, why);
 }
 
-static int request_execute(struct worker *worker, uint64_t conn_id,
-			   const struct proto_frame *frame, struct bytes *out)
+static int request_execute(struct worker *worker, uint64_t conn_id, const struct proto_frame *frame,
+                           struct bytes *out)
 {
 	struct proto_request request;
 	const char *why = "";
@@ -140,44 +140,40 @@ static int request_execute(struct worker *worker, uint64_t conn_id,
 	ret = request_parse(frame, &request, &why);
 	if (ret) {
 		COUNTED(QSLOGW("bad request conn={conn} op={op} why={why}", conn_id,
-			       qslog_strn(frame->op.data, frame->op.len), why));
+		               qslog_strn(frame->op.data, frame->op.len), why));
 		err = answer_error(worker, why, out);
 		return err ? err : ret == -EBADMSG;
 	}
 	switch (request.op) {
-	case PROTO_GET:
-		return request_get(worker, request.key, out);
-	case PROTO_SET:
-		return request_set(worker, &request, out);
+	case PROTO_GET: return request_get(worker, request.key, out);
+	case PROTO_SET: return request_set(worker, &request, out);
 	case PROTO_DEL:
 		ret = store_del(worker->server->store, request.key);
 		return bytes_append_str(out, ret ? "DELETED\r\n" : "NOT_FOUND\r\n");
-	case PROTO_STATS:
-		return answer_stats(worker->server, out);
-	case PROTO_QUIT:
-		return 1;
+	case PROTO_STATS: return answer_stats(worker->server, out);
+	case PROTO_QUIT: return 1;
 	}
 	return -EINVAL;
 }
 
 int request_handle(struct worker *worker, uint64_t conn_id, const struct proto_frame *frame,
-		   struct bytes *out)
+                   struct bytes *out)
 {
 	uint64_t begin_ns = now_ns(), took_ns;
 	int ret;
 
 	/* `rec` is how many records this thread had issued before this one: see kvd_issued.h. */
 	COUNTED_SPAN(QSLOG_SPAN("request", "rec={rec} op={op} key={key} conn={conn}",
-				issued_count(), qslog_strn(frame->op.data, frame->op.len),
-				qslog_strn(frame->key.data, frame->key.len), conn_id));
+	                        issued_count(), qslog_strn(frame->op.data, frame->op.len),
+	                        qslog_strn(frame->key.data, frame->key.len), conn_id));
 	stat_add_one(&worker->stats.requests);
 	ret = request_execute(worker, conn_id, frame, out);
 
 	took_ns = now_ns() - begin_ns;
 	if (took_ns >= worker->server->slow_ns)
 		COUNTED(QSLOGW("slow request op={op} key={key} took={took_us:.1f}us",
-			       qslog_strn(frame->op.data, frame->op.len),
-			       qslog_strn(frame->key.data, frame->key.len),
-			       (double)took_ns / 1000.0));
+		               qslog_strn(frame->op.data, frame->op.len),
+		               qslog_strn(frame->key.data, frame->key.len),
+		               (double)took_ns / 1000.0));
 	return ret;
 }

@@ -10,6 +10,6 @@
 /* Appends the answer to `out`. 0: the connection goes on; 1: it is closed after the answer; -errno:
  * there is no answer (out of memory), close it. */
 int request_handle(struct worker *worker, uint64_t conn_id, const struct proto_frame *frame,
-		   struct bytes *out);
+                   struct bytes *out);
 
 #endif

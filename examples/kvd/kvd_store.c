@@ -70,7 +70,7 @@ static struct entry **entry_find(struct shard *shard, uint64_t hash, struct prot
 	struct entry **link = &shard->buckets[hash & (shard->bucket_cnt - 1)];
 
 	while (*link && !((*link)->hash == hash && (*link)->key_len == key.len &&
-			  memcmp((*link)->data, key.data, key.len) == 0))
+	                  memcmp((*link)->data, key.data, key.len) == 0))
 		link = &(*link)->chain;
 	return link;
 }
@@ -106,7 +106,7 @@ static void entry_evict_oldest(struct shard *shard)
 	struct proto_slice key = { entry->data, entry->key_len };
 
 	COUNTED(QSLOGI("evict key={key} value_bytes={value_bytes} entries={entries}",
-		       qslog_strn(key.data, key.len), entry->value_len, shard->entries));
+	               qslog_strn(key.data, key.len), entry->value_len, shard->entries));
 	entry_remove(shard, entry_find(shard, entry->hash, key));
 	shard->evictions++;
 }
@@ -189,7 +189,7 @@ void store_close(struct store *store)
 }
 
 int store_get(struct store *store, struct proto_slice key,
-	      int (*found)(void *arg, struct proto_slice value), void *arg)
+              int (*found)(void *arg, struct proto_slice value), void *arg)
 {
 	uint64_t hash = key_hash(store, key);
 	struct shard *shard = shard_of(store, hash);
@@ -202,8 +202,8 @@ int store_get(struct store *store, struct proto_slice key,
 	if (entry) {
 		use_remove(shard, entry);
 		use_add(shard, entry);
-		ret = found(arg, (struct proto_slice){ entry->data + entry->key_len,
-						       entry->value_len });
+		ret = found(arg,
+		            (struct proto_slice){ entry->data + entry->key_len, entry->value_len });
 		ret = ret ? ret : 1;
 	}
 	pthread_mutex_unlock(&shard->lock);

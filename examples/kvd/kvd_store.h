@@ -29,7 +29,7 @@ void store_close(struct store *store);
 /* 1: found, after `found` was called with the value under the shard's lock and returned 0;
  * 0: not there; else what `found` returned. */
 int store_get(struct store *store, struct proto_slice key,
-	      int (*found)(void *arg, struct proto_slice value), void *arg);
+              int (*found)(void *arg, struct proto_slice value), void *arg);
 
 /* 0; -E2BIG: larger than a shard's share; -ENOMEM. What was there before stays on an error. */
 int store_set(struct store *store, struct proto_slice key, struct proto_slice value);

@@ -39,14 +39,22 @@ struct conn {
 	int fd;
 	uint64_t id;
 	uint32_t events; /* what epoll waits for */
-	size_t skip;	 /* input that belongs to a refused value */
-	bool eof;	 /* the client sends no more, but may still be reading */
-	bool blocked;	 /* OUT_MAX of answers wait: requests are left where they are */
-	bool closing;	 /* no more requests: close once the answers are sent */
+	size_t skip;     /* input that belongs to a refused value */
+	bool eof;        /* the client sends no more, but may still be reading */
+	bool blocked;    /* OUT_MAX of answers wait: requests are left where they are */
+	bool closing;    /* no more requests: close once the answers are sent */
 	uint64_t requests;
 	struct bytes in, out;
 	struct conn *next, **link; /* in the worker's list */
 };
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
 
 static int epoll_set(struct worker *worker, int op, int fd, uint32_t events, void *ptr)
 {
@@ -58,7 +66,7 @@ static int epoll_set(struct worker *worker, int op, int fd, uint32_t events, voi
 static void conn_close(struct worker *worker, struct conn *conn, const char *why)
 {
 	COUNTED(QSLOGI("connection closed conn={conn} requests={requests} why={why}", conn->id,
-		       conn->requests, why));
+	               conn->requests, why));
 	*conn->link = conn->next;
 	if (conn->next)
 		conn->next->link = conn->link;
@@ -105,7 +113,7 @@ static void conn_open(struct worker *worker, int fd, const struct sockaddr_in *p
 		conn->next->link = &conn->next;
 	worker->conns = conn;
 	COUNTED(QSLOGI("connection accepted conn={conn} fd={fd} port={port}", conn->id, fd,
-		       ntohs(peer->sin_port)));
+	               ntohs(peer->sin_port)));
 	return;
 
 fail:
@@ -118,12 +126,12 @@ fail:
 static void accept_pause(struct worker *worker, bool pause)
 {
 	int err = epoll_set(worker, EPOLL_CTL_MOD, worker->listen_fd, pause ? 0 : EPOLLIN,
-			    &worker->listen_fd);
+	                    &worker->listen_fd);
 
 	if (err)
 		COUNTED(QSLOGE("epoll listening error={error}", err));
 	else
-		worker->paused = pause;
+		worker->paused_until_ms = pause ? now_ms() + ACCEPT_RETRY_MS : 0;
 }
 
 static void accept_all(struct worker *worker)
@@ -134,7 +142,7 @@ static void accept_all(struct worker *worker)
 		struct sockaddr_in peer = { 0 };
 		socklen_t len = sizeof(peer);
 		int fd = accept4(worker->listen_fd, (struct sockaddr *)&peer, &len,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+		                 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
 			conn_open(worker, fd, &peer);
@@ -189,16 +197,16 @@ static int conn_handle(struct worker *worker, struct conn *conn)
 			continue;
 		}
 		ret = proto_frame(bytes_front(&conn->in), bytes_len(&conn->in),
-				  worker->server->value_bytes_max, &frame);
+		                  worker->server->value_bytes_max, &frame);
 		if (ret == 0)
 			return 0;
 		if (ret < 0) {
-			COUNTED(QSLOGW("connection out of step conn={conn} error={error}",
-				       conn->id, ret));
+			COUNTED(QSLOGW("connection out of step conn={conn} error={error}", conn->id,
+			               ret));
 			conn->closing = true;
 			return bytes_append_str(&conn->out, ret == -EMSGSIZE ?
-						"ERROR line too long\r\n" :
-						"ERROR bad length\r\n");
+			                                            "ERROR line too long\r\n" :
+			                                            "ERROR bad length\r\n");
 		}
 		ret = request_handle(worker, conn->id, &frame, &conn->out);
 		if (ret < 0)
@@ -216,7 +224,7 @@ static int conn_send(struct conn *conn)
 {
 	while (bytes_len(&conn->out) > 0) {
 		ssize_t sent = send(conn->fd, bytes_front(&conn->out), bytes_len(&conn->out),
-				    MSG_NOSIGNAL);
+		                    MSG_NOSIGNAL);
 
 		if (sent >= 0)
 			bytes_consume(&conn->out, (size_t)sent);
@@ -304,14 +312,6 @@ static int worker_poll(struct worker *worker, int timeout_ms)
 	return stop;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* What has been received is answered; what clients do not take in time is dropped. */
 static void worker_drain(struct worker *worker)
 {
@@ -350,15 +350,15 @@ static void *worker_main(void *arg)
 		COUNTED(QSLOGW("thread name {name} not set error={error}", name, ret));
 	COUNTED(QSLOGI("worker started index={index}", worker->index));
 	do {
-		ret = worker_poll(worker, worker->paused ? ACCEPT_RETRY_MS : -1);
-		if (worker->paused)
+		ret = worker_poll(worker, worker->paused_until_ms ? ACCEPT_RETRY_MS : -1);
+		if (worker->paused_until_ms && now_ms() >= worker->paused_until_ms)
 			accept_pause(worker, false);
 	} while (ret == 0);
 	if (ret < 0)
 		COUNTED(QSLOGF("worker ends index={index} error={error}", worker->index, ret));
 	worker_drain(worker);
 	COUNTED(QSLOGI("worker ended index={index} requests={requests}", worker->index,
-		       atomic_load(&worker->stats.requests)));
+	               atomic_load(&worker->stats.requests)));
 	return ret < 0 ? worker : NULL;
 }
 
@@ -366,8 +366,8 @@ int worker_open(struct server *server, uint32_t index, uint16_t *port)
 {
 	struct worker *worker = &server->workers[index];
 	struct sockaddr_in addr = { .sin_family = AF_INET,
-				    .sin_port = htons(*port),
-				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		                    .sin_port = htons(*port),
+		                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(addr);
 	int err, one = 1;
 
@@ -386,7 +386,7 @@ int worker_open(struct server *server, uint32_t index, uint16_t *port)
 	err = epoll_set(worker, EPOLL_CTL_ADD, worker->stop_fd, EPOLLIN, &worker->stop_fd);
 	if (!err)
 		err = epoll_set(worker, EPOLL_CTL_ADD, worker->listen_fd, EPOLLIN,
-				&worker->listen_fd);
+		                &worker->listen_fd);
 	return err;
 }
 
@@ -399,7 +399,8 @@ void worker_stop(struct worker *worker)
 {
 	uint64_t one = 1;
 
-	(void)!write(worker->stop_fd, &one, sizeof(one)); /* fails only if it is signalled already */
+	(void)!write(worker->stop_fd, &one,
+	             sizeof(one)); /* fails only if it is signalled already */
 }
 
 int worker_join(struct worker *worker)

@@ -28,9 +28,9 @@ struct worker {
 	uint32_t index;
 	pthread_t thread;
 	int listen_fd, epoll_fd;
-	int stop_fd;		/* eventfd: time to end */
-	int paused;		/* not accepting for the moment: out of file descriptors */
-	struct conn *conns;	/* list */
+	int stop_fd;             /* eventfd: time to end */
+	int64_t paused_until_ms; /* not accepting until then: out of file descriptors; or 0 */
+	struct conn *conns;      /* list */
 	struct worker_stats stats;
 };
 

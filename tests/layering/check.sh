@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Includes point one way: usdt <- bpf <- userspace <- decoder, as docs and DESIGN draw it.
+# Includes point one way: usdt <- bpf <- userspace <- decoder, as the data flows.
 #
 #   usdt       includes nothing of ours but itself
 #   bpf        usdt's ABI header, vmlinux, itself
@@ -19,15 +19,16 @@ complain() {
 	broken=1
 }
 
-# Folder that holds header $2 as seen from file $1; nothing if it is not one of ours.
-owner_of() {
-	local from=${1%/*} base=${2##*/} dir
+# Sets `owner` to the folder that holds header $2 as seen from file $1; "" if it is not ours.
+find_owner() {
+	local base=${2##*/} dir
+	owner=''
 	case $2 in
-	*.skel.h) echo gen; return ;;
+	*.skel.h) owner=gen; return ;;
 	esac
-	for dir in "$from" usdt bpf vmlinux userspace decoder tests/unit bench; do
+	for dir in "${1%/*}" usdt bpf vmlinux userspace decoder tests/unit bench; do
 		if [ -e "$dir/$2" ] || [ -e "$dir/$base" ]; then
-			echo "$dir"
+			owner=$dir
 			return
 		fi
 	done
@@ -36,11 +37,11 @@ owner_of() {
 # userspace files that may know the decoder: the command line's live view.
 uses_decoder='^userspace/(live[a-z_]*|trace_[a-z_]*)\.[ch]$'
 # userspace headers that the decoder may know: the file and the way of records into it.
-for_decoder='^(file_format|varint|writer[a-z_]*|ingest[a-z_]*|clock[a-z_]*|counter[a-z_]*|arena_file[a-z_]*|recover[a-z_]*|codec[a-z_]*|columns[a-z_]*|block[a-z_]*|crc[a-z_0-9]*|hash[a-z_]*|compiler|version)\.h$'
+for_decoder='^(file_format|varint|hash_index|counter|clock_pair|(writer|ingest|recover)[a-z_]*)\.h$'
 
 check_include() { # check_include FILE HEADER
 	local file=$1 header=$2 dir=${1%%/*} owner
-	owner=$(owner_of "$file" "$header")
+	find_owner "$file" "$header"
 	[ -n "$owner" ] || return 0
 	case $dir:$owner in
 	usdt:usdt | bpf:bpf | bpf:vmlinux | userspace:userspace | userspace:usdt) ;;
@@ -64,21 +65,20 @@ check_include() { # check_include FILE HEADER
 	esac
 }
 
-checked=0
-for file in usdt/*.[ch] bpf/*.[ch] userspace/*.[ch] decoder/*.[ch]; do
-	[ -e "$file" ] || continue
-	checked=$((checked + 1))
-	while read -r header; do
-		check_include "$file" "$header"
-	done < <(sed -nE 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]([^>"]+)[>"].*/\1/p' "$file")
-done
-[ "$checked" -gt 10 ] || complain "only $checked files looked at: has the tree moved?"
+shopt -s nullglob
+files=(usdt/*.[ch] bpf/*.[ch] userspace/*.[ch] decoder/*.[ch])
+[ "${#files[@]}" -gt 10 ] || complain "only ${#files[@]} files looked at: has the tree moved?"
+while IFS=: read -r file line; do
+	header=${line#*[<\"]}
+	check_include "$file" "${header%%[>\"]*}"
+done < <(grep -HE '^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]' "${files[@]}")
 
-# No struct of the ABI, and none that crosses to userspace, is declared in two places.
-while read -r name; do
-	places=$(grep -lE "^struct $name \{" usdt/*.h bpf/*.[ch] userspace/*.[ch] decoder/*.[ch] 2>/dev/null)
-	[ "$(wc -w <<<"$places")" -le 1 ] || complain "struct $name is declared in" $places
-done < <(sed -nE 's/^struct ([a-z_]+) \{.*/\1/p' usdt/*.h bpf/*.h 2>/dev/null | sort -u)
+# What is declared in a header of usdt/ or bpf/ crosses a boundary, and has no second declaration.
+while read -r name places; do
+	complain "struct $name is declared in $places"
+done < <(awk '/^struct [a-z_0-9]+ \{/ { where[$2] = where[$2] " " FILENAME; cnt[$2]++
+			if (FILENAME ~ /^(usdt|bpf)\/.*\.h$/) shared[$2] = 1 }
+	     END { for (name in shared) if (cnt[name] > 1) print name, where[name] }' "${files[@]}")
 
 # What is linked into libqslog must run without libbpf and libelf, and shows only its own names.
 lib=${BUILD:-build}/libqslog.so
@@ -91,5 +91,5 @@ if [ -e "$lib" ]; then
 	readelf --dyn-syms -W "$lib" | grep -q ' qslog_start' || complain "$lib does not show qslog_start"
 fi
 
-[ "$broken" -eq 0 ] && echo "layering: $checked files follow the rules"
+[ "$broken" -eq 0 ] && echo "layering: ${#files[@]} files follow the rules"
 exit "$broken"

@@ -282,17 +282,18 @@ static void test_mutated(void **state)
 	assert_true(sites_compile("lib.c", s->dir, "lib.so", "-fPIC -shared"));
 	bytes = file_bytes(s->dir, "lib.so", &len);
 	fd = memory_file(bytes, len);
+	assert_true(len > 4096);
 	assert_int_equal(file_use(fd), 0);
-	for (int i = 0; i < 20000; i++) {
+	for (int i = 0; i < 6000; i++) {
 		unsigned char was[4], now[4];
 		uint64_t at;
 
 		random ^= random << 13;
 		random ^= random >> 7;
 		random ^= random << 17;
-		/* headers and tables are at both ends */
-		at = (random >> 8) % 8192;
-		at = at < 4096 ? at % (len - 4) : len - 4 - at % (len - 4);
+		/* the header and segments come first, the sections last */
+		at = (random >> 8) % 3072;
+		at = at < 1024 ? at : len - 4 - (at - 1024);
 		memcpy(was, bytes + at, sizeof(was));
 		memcpy(now, was, sizeof(now));
 		if (random & 1)
@@ -311,7 +312,8 @@ static void test_mutated(void **state)
 
 /* ---- files made here ---- */
 
-enum { TEXT_OFF = 0x1000, DATA_OFF = 0x2000, NOTES_OFF = 0x3000, NAMES_OFF = 0x7000, BYTES = 0x8000 };
+enum { TEXT_OFF = 0x1000, DATA_OFF = 0x2000, NOTES_OFF = 0x3000, NAMES_OFF = 0x7000 };
+enum { BYTES = 0x8000 };
 enum { TEXT = 0x401000, DATA = 0x402000 };
 
 struct made {
@@ -628,15 +630,64 @@ static void test_malformed_headers(void **state)
 	assert_int_equal(elf_notes_read(-1, &notes), -EBADF);
 }
 
+static int made_bias(struct made *m, uint64_t start, uint64_t offset, uint64_t len, uint64_t *bias)
+{
+	int fd = memory_file(m->bytes, sizeof(m->bytes)), err;
+	struct elf_image *image;
+
+	assert_int_equal(elf_image_open(&image, fd), 0);
+	close(fd);
+	*bias = 1;
+	err = elf_image_bias(image, start, offset, len, bias);
+	elf_image_close(image);
+	return err;
+}
+
+static void test_bias(void **state)
+{
+	uint64_t bias;
+	struct made m;
+
+	(void)state;
+	make(&m);
+	assert_int_equal(made_bias(&m, TEXT, TEXT_OFF, 0x1000, &bias), 0);
+	assert_int_equal(bias, 0);
+	assert_int_equal(made_bias(&m, 0x7f0000000000, TEXT_OFF, 0x1000, &bias), 0);
+	assert_int_equal(bias, 0x7f0000000000 - TEXT);
+	/* below the address in the file */
+	assert_int_equal(made_bias(&m, 0x1000, TEXT_OFF, 0x1000, &bias), 0);
+	assert_int_equal(TEXT + bias, 0x1000);
+	/* data, nothing, not in whole pages, out of all bounds */
+	assert_int_equal(made_bias(&m, DATA, DATA_OFF, 0x1000, &bias), -ENOENT);
+	assert_int_equal(made_bias(&m, TEXT, 0x10000, 0x1000, &bias), -ENOENT);
+	assert_int_equal(made_bias(&m, TEXT + 8, TEXT_OFF, 0x1000, &bias), -ENOENT);
+	assert_int_equal(made_bias(&m, TEXT, UINT64_MAX, 0x1000, &bias), -EINVAL);
+	assert_int_equal(made_bias(&m, TEXT, 0x1000, UINT64_MAX, &bias), -EINVAL);
+
+	/* two executable segments that share a page of the file, which both mappings have */
+	m.phdrs[0].p_filesz = m.phdrs[0].p_memsz = 0x810;
+	m.phdrs[1] = m.phdrs[0];
+	m.phdrs[1].p_offset = TEXT_OFF + 0x810;
+	m.phdrs[1].p_vaddr = TEXT + 0x2810;
+	m.phdrs[1].p_filesz = m.phdrs[1].p_memsz = 0x1000;
+	assert_int_equal(made_bias(&m, 0x500000 + TEXT, TEXT_OFF, 0x1000, &bias), 0);
+	assert_int_equal(bias, 0x500000);
+	assert_int_equal(made_bias(&m, 0x500000 + TEXT + 0x2000, TEXT_OFF, 0x2000, &bias), 0);
+	assert_int_equal(bias, 0x500000);
+	m.phdrs[1].p_flags = PF_R | PF_W;
+	assert_int_equal(made_bias(&m, 0x500000 + TEXT, TEXT_OFF, 0x2000, &bias), 0);
+	assert_int_equal(bias, 0x500000);
+}
+
 static void test_too_many(void **state)
 {
-	(void)state;
 	struct made m;
 	struct elf_notes notes;
 	uint64_t note_bytes;
 	unsigned char *big;
 	int fd;
 
+	(void)state;
 	make(&m);
 	put_good(&m);
 	note_bytes = m.shdrs[1].sh_size;
@@ -674,6 +725,7 @@ int main(void)
 		cmocka_unit_test(test_semaphore_place),
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_malformed_headers),
+		cmocka_unit_test(test_bias),
 		cmocka_unit_test(test_too_many),
 	};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * test_proc_maps.c - mappings, the files behind them and the facts of processes: this one, fixtures,
- * and ones in another mount and PID namespace, with and without the right to use map_files.
+ * test_proc_maps.c - mappings, the files behind them and the facts of processes: this one,
+ * fixtures, and ones in other namespaces, with and without the right to use map_files.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -237,9 +237,9 @@ static bool map_files_allow(bool allow)
 	return !syscall(SYS_capset, &head, data);
 }
 
-/* Starts the fixture in namespaces of its own, from a filesystem that nobody else sees. False: not
- * possible here. */
-static bool start_apart(struct state *s, const char *mounts, const char *program, pid_t *pid)
+/* Starts the fixture in namespaces of its own, from a filesystem that nobody else sees: `prepare`
+ * makes m/PROGRAM out of $D/prog. False: not possible here. */
+static bool start_apart(struct state *s, const char *prepare, const char *program, pid_t *pid)
 {
 	char path[512], children[64] = "";
 	FILE *file;
@@ -248,11 +248,10 @@ static bool start_apart(struct state *s, const char *mounts, const char *program
 	file = fopen(path, "w");
 	assert_non_null(file);
 	assert_true(fprintf(file,
-			    "#!/bin/sh\nD='%s'\nexec unshare -m -p --fork --kill-child sh -c \""
-			    "cp '$D/prog' /dev/shm/prog.$$ && mkdir '$D/m' && "
-			    "mount -t tmpfs tmpfs '$D/m' && cd '$D/m' && %s && "
-			    "mv /dev/shm/prog.$$ %s && exec '$D/m/%s'\"\n",
-			    s->dir, mounts, program, program) > 0);
+			    "#!/bin/sh\nD='%s'\nexec unshare -m -p --fork --kill-child sh -ec \""
+			    "mkdir '$D/m'; mount -t tmpfs tmpfs '$D/m'; cd '$D/m'; %s; "
+			    "exec '$D/m/%s'\"\n",
+			    s->dir, prepare, program) > 0);
 	assert_int_equal(fclose(file), 0);
 	assert_int_equal(chmod(path, 0700), 0);
 	if (geteuid()) {
@@ -311,12 +310,12 @@ static void test_namespaces(void **state)
 	pid_t pid;
 
 	assert_true(sites_compile("prog.c", s->dir, "prog", "-fPIE -pie"));
-	if (!start_apart(s, "true", "prog", &pid))
+	if (!start_apart(s, "cp '$D/prog' prog", "prog", &pid))
 		skip();
 	apart_check(s, pid);
 }
 
-/* Where stat gives another device than the mapping shows. */
+/* A lower layer on another filesystem: stat gives another device than the mapping shows. */
 static void test_overlay(void **state)
 {
 	struct state *s = *state;
@@ -335,7 +334,8 @@ static void test_overlay(void **state)
 		skip();
 	}
 	assert_true(sites_compile("prog.c", s->dir, "prog", "-fPIE -pie"));
-	if (!start_apart(s, "mkdir l u w o && mount -t overlay overlay -o lowerdir=l,upperdir=u,workdir=w o",
+	if (!start_apart(s, "mkdir l b o; cp '$D/prog' l/prog; mount -t tmpfs tmpfs b; mkdir b/u b/w; "
+			    "mount -t overlay overlay -o lowerdir=l,upperdir=b/u,workdir=b/w o",
 			 "o/prog", &pid))
 		skip();
 	apart_check(s, pid);

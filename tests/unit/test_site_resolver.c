@@ -271,6 +271,7 @@ static void test_library(void **state)
 {
 	struct state *s = *state;
 	struct site_resolver_stats stats;
+	uint32_t images;
 	uint64_t first;
 	int rc;
 
@@ -299,12 +300,16 @@ static void test_library(void **state)
 	assert_int_equal(stats.from_process, 0);
 
 	/* another one in its place: what was known of the place is void */
+	images = stats.images;
 	sites_child_tell(&s->child, "+", s->dir, "b.so");
 	rc = site_resolver_refresh(s->resolvers[0]);
-	if (sites_child_address(&s->child, "lib_log") == first)
+	site_resolver_stats_get(s->resolvers[0], &stats);
+	if (sites_child_address(&s->child, "lib_log") == first) {
 		assert_int_equal(rc, 1);
-	else
+		assert_int_equal(stats.images, images);
+	} else {
 		assert_true(rc == 0 || rc == 1);
+	}
 	library_check(s->resolvers[0], &s->child, "again");
 	assert_true(site_resolver_refresh(s->resolvers[1]) >= 0);
 	sites_child_kill(&s->child);
@@ -434,6 +439,68 @@ static void test_truncated_file(void **state)
 	contents_check(s->resolvers[0], &s->child);
 }
 
+/* Memory of two pages at FAKE_START; `step` bytes are given at a time. */
+#define FAKE_START 0x10000u
+#define FAKE_BYTES 8192u
+
+struct fake {
+	unsigned char bytes[FAKE_BYTES];
+	size_t step;
+};
+
+static ssize_t fake_read(void *ctx, uint64_t addr, void *buf, size_t len)
+{
+	struct fake *fake = ctx;
+
+	assert_true(len > 0);
+	assert_int_equal(addr / 4096, (addr + len - 1) / 4096);
+	if (addr < FAKE_START || addr >= FAKE_START + FAKE_BYTES)
+		return -EFAULT;
+	if (len > FAKE_START + FAKE_BYTES - addr)
+		len = (size_t)(FAKE_START + FAKE_BYTES - addr);
+	if (len > fake->step)
+		len = fake->step;
+	memcpy(buf, fake->bytes + (addr - FAKE_START), len);
+	return (ssize_t)len;
+}
+
+/* Sources that give little at a time, and sites and strings at every place around a border. */
+static void test_any_place(void **state)
+{
+	static struct fake fake;
+	const struct site_source source = { .read = fake_read, .ctx = &fake };
+	struct writer_format *format;
+	struct qslog_site site = { .magic = QSLOG_SITE_MAGIC, .arg_cnt = 1, .line = 7 };
+	size_t bytes;
+
+	(void)state;
+	site.types[0] = QSLOG_ARG_DOUBLE;
+	for (size_t step = 1; step <= 128; step += 127) {
+		fake.step = step;
+		for (unsigned int at = 4096 - 81; at <= 4096; at++) {
+			memset(fake.bytes, 'x', sizeof(fake.bytes));
+			site.format = (const char *)(uintptr_t)(FAKE_START + FAKE_BYTES - 4);
+			site.file = (const char *)(uintptr_t)(FAKE_START + at - 10);
+			site.function = (const char *)(uintptr_t)(FAKE_START + FAKE_BYTES - 1);
+			memcpy(fake.bytes + at, &site, sizeof(site));
+			memcpy(fake.bytes + at - 10, "file name", 10);
+			memcpy(fake.bytes + FAKE_BYTES - 4, "abc", 4);
+			assert_int_equal(site_read(&source, FAKE_START + at, &format, &bytes), 0);
+			assert_string_equal(format->format, "abc");
+			assert_string_equal(format->file, "file name");
+			assert_string_equal(format->function, "");
+			assert_null(format->tag);
+			assert_int_equal(format->line, 7);
+			assert_int_equal(format->types[0], QSLOG_ARG_DOUBLE);
+			assert_true(bytes >= sizeof(*format) + 4 + 10 + 1);
+			free(format);
+			fake.bytes[FAKE_BYTES - 1] = 'x';
+			assert_int_equal(site_read(&source, FAKE_START + at, &format, &bytes), -EFAULT);
+			assert_null(format);
+		}
+	}
+}
+
 static void test_no_process(void **state)
 {
 	struct state *s = *state;
@@ -469,6 +536,7 @@ int main(void)
 		TEST(test_exec),
 		TEST(test_hostile_addresses),
 		TEST(test_truncated_file),
+		cmocka_unit_test(test_any_place),
 		TEST(test_no_process),
 	};
 

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * record.c - bench-record: nanoseconds per call, off, in-process and in kernel mode, on one thread.
+ *
+ * A round is a number of calls; each round of calls is measured side by side with a round of its
+ * floor (bench_calls.h), so that what the machine does meanwhile hits both. What is shown is the
+ * median of the rounds, the least and the most; the ratio is the median of the rounds' own ratios.
+ * While somebody listens, the rounds are made of bursts that fit the arena (in-process) or the ring
+ * buffer (kernel mode), and the next burst begins when the last has been taken over; only the
+ * bursts are timed, stops and traps included. Bench-kernel and the last table here measure what
+ * happens without pauses. Percentiles are of single calls between two fenced reads of the counter,
+ * less the median of the same around nothing. Every file is read back: what is in it and what it
+ * says was lost must be what was issued.
+ */
+#define QSLOG_TAG "bench"
+#include <qslog.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench_calls.h"
+#include "bench_check.h"
+#include "bench_tracer.h"
+#include "bench_util.h"
+
+#define LIMIT_SECONDS 240
+#define ROUNDS 21
+#define OFF_CALLS 1000000u
+#define ON_CALLS 200000u
+#define EACH_CALLS 200000u
+#define BURST_BYTES (208u << 10) /* of a 256 KiB arena */
+#define SUSTAINED_NS UINT64_C(700000000)
+#define SUSTAINED_SLICE 10000u
+#define SUSTAINED_THREADS_MAX 4
+
+enum mode { MODE_OFF, MODE_INPROC, MODE_KERNEL };
+static const char *const mode_names[] = { "off", "inproc", "kernel" };
+
+struct series {
+	double ns[ROUNDS], floor_ns[ROUNDS], ratio[ROUNDS];
+};
+
+struct run {
+	struct bench *bench;
+	enum mode mode;
+	enum call_kind kind;
+	struct tracer tracer;
+	struct call_values values;
+	struct series series;
+	uint32_t *ticks; /* of EACH_CALLS calls */
+	uint64_t issued; /* records */
+};
+
+/* What was written is somebody else's now. */
+static int handed_over(struct run *r)
+{
+	if (r->mode == MODE_INPROC)
+		return qslog_flush();
+	if (r->mode == MODE_KERNEL)
+		tracer_idle_wait(&r->tracer);
+	return 0;
+}
+
+static uint32_t burst_calls(const struct run *r, uint32_t calls)
+{
+	uint32_t burst = r->mode == MODE_INPROC ? BURST_BYTES / call_bytes(r->kind) : calls;
+
+	return burst < calls ? burst : calls;
+}
+
+static int round_measure(struct run *r, int round, uint32_t calls)
+{
+	uint64_t ticks = 0, floor_ticks = 0;
+	uint32_t left = calls;
+	int err;
+
+	while (left) {
+		uint32_t n = burst_calls(r, left);
+
+		floor_ticks += r->mode == MODE_OFF ? calls_floor_off(n, &r->values) :
+						     calls_floor_on(r->kind, n, &r->values);
+		ticks += calls_run(r->kind, n, &r->values);
+		err = handed_over(r);
+		if (err)
+			return err;
+		left -= n;
+	}
+	r->series.ns[round] = (double)ticks * r->bench->ns_per_tick / calls;
+	r->series.floor_ns[round] = (double)floor_ticks * r->bench->ns_per_tick / calls;
+	r->series.ratio[round] = r->series.ns[round] / r->series.floor_ns[round];
+	if (r->mode != MODE_OFF)
+		r->issued += (uint64_t)calls * call_records(r->kind);
+	return 0;
+}
+
+static int each_measure(struct run *r)
+{
+	uint32_t done, n;
+	int err;
+
+	for (done = 0; done < EACH_CALLS; done += n) {
+		n = burst_calls(r, EACH_CALLS - done);
+		calls_each(r->kind, n, &r->values, r->ticks + done);
+		err = handed_over(r);
+		if (err)
+			return err;
+	}
+	if (r->mode != MODE_OFF)
+		r->issued += (uint64_t)EACH_CALLS * call_records(r->kind);
+	return 0;
+}
+
+static int all_measure(struct run *r)
+{
+	const uint32_t calls = r->mode == MODE_OFF ? OFF_CALLS : ON_CALLS;
+	int round, err;
+
+	/* The first call of a thread maps its arena. */
+	calls_run(r->kind, burst_calls(r, 1000), &r->values);
+	if (r->mode != MODE_OFF)
+		r->issued += (uint64_t)burst_calls(r, 1000) * call_records(r->kind);
+	err = handed_over(r);
+	for (round = 0; round < ROUNDS && !err; round++)
+		err = round_measure(r, round, calls);
+	return err ? err : each_measure(r);
+}
+
+/* Everything between the start of who listens and its end. */
+static int listened_measure(struct run *r, const char *path)
+{
+	struct qslog_options options = QSLOG_OPTIONS_INIT;
+	int err, end_err;
+
+	if (r->mode == MODE_OFF)
+		return all_measure(r);
+	if (r->mode == MODE_INPROC) {
+		options.path = path;
+		err = qslog_start(&options);
+	} else {
+		err = tracer_start(&r->tracer, path);
+	}
+	if (err)
+		return err;
+	err = all_measure(r);
+	end_err = r->mode == MODE_INPROC ? qslog_stop() : tracer_stop(&r->tracer);
+	return err ? err : end_err;
+}
+
+static double each_ns(const struct run *r, double p, uint32_t pair_ticks)
+{
+	uint32_t ticks = bench_percentile_u32(r->ticks, EACH_CALLS, p);
+
+	return ticks > pair_ticks ? (ticks - pair_ticks) * r->bench->ns_per_tick : 0;
+}
+
+static void print(struct run *r, uint32_t pair_ticks, const struct check *check)
+{
+	struct series *s = &r->series;
+	const double ns = bench_percentile(s->ns, ROUNDS, 0.5);
+	const double floor_ns = bench_percentile(s->floor_ns, ROUNDS, 0.5);
+	const double ratio = bench_percentile(s->ratio, ROUNDS, 0.5);
+	const double p99 = each_ns(r, 0.99, pair_ticks);
+
+	printf("%-7s %-5s %8.2f [%6.2f-%7.2f] %8.2f [%6.2f-%7.2f] %6.2f %8.1f %8.1f %9.1f %9llu %6llu\n",
+	       mode_names[r->mode], call_kind_name(r->kind), ns, s->ns[0], s->ns[ROUNDS - 1],
+	       floor_ns, s->floor_ns[0], s->floor_ns[ROUNDS - 1], ratio, each_ns(r, 0.5, pair_ticks),
+	       p99, each_ns(r, 0.999, pair_ticks), (unsigned long long)check->records,
+	       (unsigned long long)check->lost);
+	printf("result: bench=record mode=%s kind=%s threads=1 ns=%.2f floor_ns=%.2f ratio=%.2f "
+	       "p99_ns=%.1f records=%llu lost=%llu\n", mode_names[r->mode],
+	       call_kind_name(r->kind), ns, floor_ns, ratio, p99,
+	       (unsigned long long)check->records, (unsigned long long)check->lost);
+	fflush(stdout);
+}
+
+static int kind_measure(struct bench *b, enum mode mode, enum call_kind kind, uint32_t *ticks,
+			uint32_t pair_ticks)
+{
+	struct run r = { .bench = b, .mode = mode, .kind = kind, .ticks = ticks,
+			 .values = { 0, CALL_STEP_COUNT } };
+	struct check check = { .records = 0 };
+	char path[PATH_MAX];
+	int err;
+
+	bench_path(b, path, "record.qslog");
+	err = listened_measure(&r, path);
+	if (err) {
+		bench_fail(b, "mode %s, kind %s: %s%s%s", mode_names[mode], call_kind_name(kind),
+			   strerror(-err), r.tracer.text[0] ? ": " : "", r.tracer.text);
+		return err;
+	}
+	if (mode != MODE_OFF)
+		err = check_file(&check, path, kind, r.issued, 0, r.values.step);
+	if (err)
+		bench_fail(b, "mode %s, kind %s: the file is wrong: %s", mode_names[mode],
+			   call_kind_name(kind), check.why);
+	bench_remove(path);
+	print(&r, pair_ticks, &check);
+	return 0;
+}
+
+/* --- Without pauses */
+
+struct sustained {
+	pthread_t thread;
+	struct call_values values;
+	uint64_t calls, ticks;
+};
+
+static void *sustained_main(void *arg)
+{
+	const uint64_t until = bench_monotonic_ns() + SUSTAINED_NS;
+	struct sustained *s = arg;
+
+	while (bench_monotonic_ns() < until) {
+		s->ticks += calls_run(CALL_B, SUSTAINED_SLICE, &s->values);
+		s->calls += SUSTAINED_SLICE;
+	}
+	return NULL;
+}
+
+static int sustained_run(struct sustained *threads, unsigned int cnt)
+{
+	unsigned int i, started;
+	int err = 0;
+
+	for (started = 0; started < cnt; started++) {
+		threads[started].values.step = CALL_STEP_COUNT;
+		err = -pthread_create(&threads[started].thread, NULL, sustained_main,
+				      &threads[started]);
+		if (err)
+			break;
+	}
+	for (i = 0; i < started; i++)
+		pthread_join(threads[i].thread, NULL);
+	return err;
+}
+
+static void sustained_measure(struct bench *b, unsigned int cnt)
+{
+	struct sustained threads[SUSTAINED_THREADS_MAX] = { 0 };
+	struct qslog_options options = QSLOG_OPTIONS_INIT;
+	uint64_t issued = 0, ticks = 0, begin;
+	struct check check;
+	char path[PATH_MAX];
+	double seconds;
+	unsigned int i;
+	int err, stop_err;
+
+	bench_path(b, path, "sustained.qslog");
+	options.path = path;
+	err = qslog_start(&options);
+	if (!err) {
+		begin = bench_monotonic_ns();
+		err = sustained_run(threads, cnt);
+		seconds = (double)(bench_monotonic_ns() - begin) / 1e9;
+		stop_err = qslog_stop();
+		err = err ? err : stop_err;
+	}
+	if (err) {
+		bench_fail(b, "sustained, %u threads: %s", cnt, strerror(-err));
+		return;
+	}
+	for (i = 0; i < cnt; i++) {
+		issued += threads[i].calls;
+		ticks += threads[i].ticks;
+	}
+	if (check_file(&check, path, CALL_B, issued, 0, CALL_STEP_COUNT))
+		bench_fail(b, "sustained, %u threads: the file is wrong: %s", cnt, check.why);
+	bench_remove(path);
+	printf("%7u %14.2f %14.2f %8.2f %9.2f %10llu %10llu\n", cnt, (double)issued / seconds / 1e6,
+	       (double)check.records / seconds / 1e6,
+	       (double)ticks * b->ns_per_tick / (double)issued,
+	       check.records ? (double)check.file_bytes / (double)check.records : 0.0,
+	       (unsigned long long)check.records, (unsigned long long)check.lost);
+	printf("result: bench=record mode=inproc kind=b threads=%u rate=%.0f lost=%llu\n", cnt,
+	       (double)check.records / seconds, (unsigned long long)check.lost);
+	fflush(stdout);
+}
+
+static void tables(struct bench *b, uint32_t *ticks)
+{
+	const bool root = geteuid() == 0;
+	struct call_values nothing = { 0, CALL_STEP_COUNT };
+	enum call_kind kind;
+	unsigned int cnt;
+	uint32_t pair_ticks;
+	int mode;
+
+	calls_each(CALL_KIND_CNT, EACH_CALLS, &nothing, ticks);
+	pair_ticks = bench_percentile_u32(ticks, EACH_CALLS, 0.5);
+	printf("# %d rounds of %u calls (off: %u); a burst in-process is %u KiB; per call: %u calls, "
+	       "less %.1f ns for measuring\n", ROUNDS, ON_CALLS, OFF_CALLS, BURST_BYTES >> 10,
+	       EACH_CALLS, pair_ticks * b->ns_per_tick);
+	printf("mode    kind  ns/call [   min-    max]    floor [   min-    max]  ratio  p50 call"
+	       "      p99     p99.9   records   lost\n");
+	for (mode = MODE_OFF; mode <= MODE_KERNEL; mode++) {
+		if (mode == MODE_KERNEL && !root) {
+			printf("kernel  not measured: needs root\n");
+			break;
+		}
+		for (kind = CALL_A; kind < CALL_KIND_CNT; kind++)
+			if (kind_measure(b, (enum mode)mode, kind, ticks, pair_ticks))
+				break;
+	}
+	printf("# in-process without pauses, kind b, %.1f s each: what finds no room is dropped and "
+	       "counted\n", SUSTAINED_NS / 1e9);
+	printf("threads  M calls/s    M recorded/s  ns/call bytes/rec    records       lost\n");
+	for (cnt = 1; cnt <= SUSTAINED_THREADS_MAX; cnt *= 2)
+		sustained_measure(b, cnt);
+}
+
+int main(void)
+{
+	uint32_t *ticks = malloc(EACH_CALLS * sizeof(*ticks));
+	struct bench b;
+
+	if (!ticks) {
+		fprintf(stderr, "bench-record: no memory\n");
+		return 1;
+	}
+	if (bench_begin(&b, "record", LIMIT_SECONDS)) {
+		free(ticks);
+		return 1;
+	}
+	tables(&b, ticks);
+	free(ticks);
+	return bench_end(&b);
+}

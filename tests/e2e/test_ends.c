@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_ends.c - however a program ends, what its threads had logged is in the file: records lie in
+ * the arenas when it dies, and nothing may be missing whose call had returned. The volume stays
+ * below what the ring buffer holds, so nothing may be lost either. (needs-bpf)
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "e2e.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define THREADS 4
+#define RECORDS 40000 /* per thread; 4 * 40000 * about 35 bytes are in no danger of 64 MB */
+#define RING "64M"
+
+struct end {
+	const char *name;
+	int status; /* of the program */
+	int rounds;
+	bool by_signal_path; /* as on kernels before 6.16 */
+};
+
+static unsigned int seed;
+
+static uint64_t random_below(uint64_t n)
+{
+	return ((uint64_t)(unsigned int)rand_r(&seed) << 16 ^ (unsigned int)rand_r(&seed)) % n;
+}
+
+static void kernel_round(const struct end *end, uint64_t at, enum expect expect)
+{
+	const char *file = e2e_path("end.qslog"), *path = e2e_path("shared");
+	struct shared *s = shared_open(path);
+	const bool outside = strcmp(end->name, "wait") == 0;
+	const char *environment[] = {"QSLOG_TRACE_HARVEST_BY_SIGNAL=1", NULL};
+	char threads[16], records[16], total[32], pid[16];
+	const char *workload[] = {e2e_build("tests/fixtures/workload"), "-s", path, "-t", threads,
+				  "-n", records, "-k", total, "-e", end->name, "-w", NULL};
+	const char *trace[] = {e2e_build("qslog-trace"), "--ring-size", RING, "-p", pid, "-o", file,
+			       NULL};
+	struct counted counted;
+	struct summary summary;
+	struct proc app, tracer;
+
+	snprintf(threads, sizeof(threads), "%d", THREADS);
+	snprintf(records, sizeof(records), "%d", RECORDS);
+	snprintf(total, sizeof(total), "%llu", (unsigned long long)at);
+	(void)unlink(file);
+	proc_start(&app, workload, NULL);
+	proc_expect_out(&app, "ready");
+	snprintf(pid, sizeof(pid), "%d", app.pid);
+	proc_start(&tracer, trace, end->by_signal_path ? environment : NULL);
+	proc_expect_err(&tracer, "attached");
+	proc_write(&app, "go\n");
+	if (outside) {
+		while (shared_total(s) < at)
+			sched_yield();
+		proc_kill(&app, SIGKILL);
+	}
+	assert_int_equal(proc_wait(&app), end->status);
+	assert_int_equal(proc_wait(&tracer), 0);
+	counts_check(file, s, THREADS, expect, &counted);
+	summary_of(&tracer, &summary);
+	assert_int_equal(summary.records, counted.delivered);
+	assert_int_equal(counted.lost, 0);
+	assert_true(counted.delivered >= at);
+	shared_close(s);
+}
+
+/* At a random moment, and once when all threads have issued everything and stand still. */
+static void kernel_end(void **state)
+{
+	const struct end *end = *state;
+	const unsigned int first_seed = seed;
+	int round;
+
+	for (round = 0; round < end->rounds; round++) {
+		const uint64_t all = (uint64_t)THREADS * RECORDS;
+		const uint64_t at = round ? 1 + random_below(all) : all;
+
+		print_message("round %d, seed %u, end at record %llu\n", round, first_seed,
+			      (unsigned long long)at);
+		kernel_round(end, at, round ? EXPECT_IN_FLIGHT : EXPECT_ALL);
+	}
+}
+
+/* --- In-process */
+
+static void inproc_end(void **state)
+{
+	const struct end *end = *state;
+	int round;
+
+	for (round = 0; round < end->rounds; round++) {
+		const char *file = e2e_path("inproc.qslog"), *path = e2e_path("shared");
+		const uint64_t at = round ? 1 + random_below((uint64_t)THREADS * RECORDS) : 0;
+		struct shared *s = shared_open(path);
+		char threads[16], records[16], total[32], output[4096];
+		const char *workload[] = {e2e_build("tests/fixtures/workload.inproc"), "-s", path,
+					  "-t", threads, "-n", records, "-k", total, "-e",
+					  end->name, NULL};
+		const char *environment[] = {output, "QSLOG_ARENA_SIZE=8M", NULL};
+		struct counted counted;
+		struct proc app;
+
+		snprintf(threads, sizeof(threads), "%d", THREADS);
+		snprintf(records, sizeof(records), "%d", RECORDS);
+		snprintf(total, sizeof(total), "%llu", (unsigned long long)at);
+		snprintf(output, sizeof(output), "QSLOG_FILE=%s", file);
+		(void)unlink(file);
+		proc_start(&app, workload, environment);
+		assert_int_equal(proc_wait(&app), end->status);
+		print_message("round %d, end at record %llu\n", round, (unsigned long long)at);
+		/* After a stop, calls return without a record. */
+		counts_check(file, s, THREADS, round ? EXPECT_AT_LEAST : EXPECT_ALL, &counted);
+		assert_int_equal(counted.lost, 0);
+		assert_int_equal(s->ending, 1);
+		shared_close(s);
+	}
+}
+
+#define KERNEL(name, ...)                                                                          \
+	{"kernel mode: " name, kernel_end, NULL, NULL, &(struct end){name, __VA_ARGS__}}
+#define BY_SIGNAL(name, ...)                                                                       \
+	{"kernel mode, by signal: " name, kernel_end, NULL, NULL, &(struct end){name, __VA_ARGS__}}
+#define INPROC(name, ...)                                                                          \
+	{"in-process: " name, inproc_end, NULL, NULL, &(struct end){name, __VA_ARGS__}}
+
+int main(void)
+{
+	const char *given = getenv("TEST_SEED");
+	const struct CMUnitTest tests[] = {
+		KERNEL("wait", 128 + SIGKILL, 20, false),
+		KERNEL("kill", 128 + SIGKILL, 4, false),
+		KERNEL("segv", 128 + SIGSEGV, 4, false),
+		KERNEL("abort", 128 + SIGABRT, 4, false),
+		KERNEL("_exit", 0, 4, false),
+		KERNEL("exit", 0, 4, false),
+		KERNEL("return", 0, 4, false),
+		KERNEL("other-thread", 0, 4, false),
+		KERNEL("main-thread", 0, 1, false),
+		KERNEL("join", 0, 1, false),
+		INPROC("return", 0, 4),
+		INPROC("exit", 0, 4),
+		INPROC("join", 0, 1),
+		INPROC("stop-kill", 128 + SIGKILL, 4),
+		INPROC("flush-kill", 128 + SIGKILL, 8),
+	};
+
+	alarm(170);
+	seed = given ? (unsigned int)strtoul(given, NULL, 10) : (unsigned int)time(NULL);
+	print_message("TEST_SEED=%u\n", seed);
+	return cmocka_run_group_tests(tests, e2e_setup, e2e_teardown);
+}
