@@ -366,12 +366,12 @@ $(O)/tests/e2e/test_%: $(O)/obj/tests/e2e/test_%.o $(O)/obj/libtesting.a $(STATI
 	$(link_test)
 
 # Fixtures are programs as users build them for kernel mode: two vendored files, libc only; and,
-# as NAME.inproc, for in-process mode: with libqslog.
+# as NAME.inproc, for in-process mode: with libqslog. (-rdynamic: libraries may use their runtime.)
 FIXTURE_HEADERS := $(wildcard tests/fixtures/*.h)
 $(O)/tests/fixtures/%: tests/fixtures/%.c $(FIXTURE_HEADERS) $(wildcard usdt/*) $(O)/obj/flags | $(NEED)
 	$(call say,APP,$@)
 	@mkdir -p $(@D)
-	$(APP) -o $@ $< $(RUNTIME_SRCS) $(ALL_LDFLAGS)
+	$(APP) -rdynamic -o $@ $< $(RUNTIME_SRCS) $(ALL_LDFLAGS)
 
 $(O)/tests/fixtures/%.inproc: tests/fixtures/%.c $(FIXTURE_HEADERS) usdt/qslog.h $(O)/libqslog.a \
 			      $(O)/obj/flags

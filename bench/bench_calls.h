@@ -22,6 +22,9 @@ enum call_kind { CALL_A, CALL_B, CALL_C, CALL_SPAN, CALL_KIND_CNT };
 #define CALL_STEP_COUNT UINT64_C(1)
 #define CALL_STEP_SPREAD UINT64_C(0x9e3779b97f4a7c15)
 
+/* Where the values of the nth thread begin: n times this, so that no two threads say the same. */
+#define CALL_THREAD_OFFSET UINT64_C(0xd1342543de82ef95)
+
 struct call_values {
 	uint64_t value; /* of the next call; moved on by the calls */
 	uint64_t step;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * bench_check.c - reads a file that was measured with the reader that everybody uses. The value of
- * a call is from + i * step; step is odd, so i comes back by multiplying with its inverse.
+ * call i of thread n is n * CALL_THREAD_OFFSET + i * step; step is odd, so i comes back by
+ * multiplying with its inverse. Which n a thread is shows in its first value: only for the right
+ * one i is small.
  */
 #include "bench_check.h"
 
@@ -14,16 +16,19 @@
 #include "text.h"
 
 #define THREADS_MAX 64
+#define CALLS_MAX (UINT64_C(1) << 40)
 
 struct progress {
 	uint32_t tid;
+	uint64_t from; /* value of its call 0 */
 	uint64_t next; /* index of the call that is expected */
+	bool begun;
 };
 
 struct checking {
 	struct check *out;
 	enum call_kind kind;
-	uint64_t from, inverse;
+	uint64_t inverse; /* of the step */
 	struct progress threads[THREADS_MAX];
 	unsigned int thread_cnt;
 	uint64_t gaps; /* calls that are not there */
@@ -66,6 +71,17 @@ static struct progress *progress_of(struct checking *c, uint32_t tid)
 	return &c->threads[c->thread_cnt++];
 }
 
+static bool from_find(struct checking *c, struct progress *p, uint64_t value)
+{
+	uint64_t n;
+
+	for (n = 0; n < THREADS_MAX && !p->begun; n++) {
+		p->from = n * CALL_THREAD_OFFSET;
+		p->begun = (value - p->from) * c->inverse < CALLS_MAX;
+	}
+	return p->begun;
+}
+
 static int value_check(struct checking *c, struct progress *p, const struct record *r)
 {
 	const struct record_value *v = &r->values[0];
@@ -82,10 +98,11 @@ static int value_check(struct checking *c, struct progress *p, const struct reco
 		    v[1].d != (double)v[0].i * 0.5 || v[2].type != QSLOG_ARG_STR || v[2].len != 11 ||
 		    memcmp(v[2].bytes + 5, "-01234", 6) != 0)
 			return wrong(c, "an argument of c", (uint64_t)v[0].i, 0);
-		/* From and step are 0 and 1 for this kind, see check_file(). */
-		i = (uint64_t)v[0].i;
+		i = (uint64_t)v[0].i; /* of one thread, counting */
 	} else {
-		i = (v->u - c->from) * c->inverse;
+		if (!p->begun && !from_find(c, p, v->u))
+			return wrong(c, "no thread's value", v->u, 0);
+		i = (v->u - p->from) * c->inverse;
 	}
 	if (i < p->next)
 		return wrong(c, "a call again, or out of order", i, p->next);
@@ -114,9 +131,9 @@ static int record_check(struct checking *c, const struct record *r)
 }
 
 int check_file(struct check *out, const char *path, enum call_kind kind, uint64_t issued,
-	       uint64_t from, uint64_t step)
+	       uint64_t step)
 {
-	struct checking c = { .out = out, .kind = kind, .from = from, .inverse = inverse_of(step) };
+	struct checking c = { .out = out, .kind = kind, .inverse = inverse_of(step) };
 	const uint64_t begin = bench_monotonic_ns();
 	const struct record *record;
 	struct reader_totals totals;

@@ -19,11 +19,11 @@ struct check {
 
 /*
  * The file must hold `issued` records of the kind, or say that they were lost. In each thread the
- * values must be from, from + step, ... in this order, each once, with gaps only where some were
- * lost. 0; -EBADMSG: not so; else the reader's error.
+ * values must be those of bench_calls.h in order, each once, with gaps only where some were lost.
+ * 0; -EBADMSG: not so; else the reader's error.
  */
 int check_file(struct check *out, const char *path, enum call_kind kind, uint64_t issued,
-	       uint64_t from, uint64_t step);
+	       uint64_t step);
 
 /* "ring full 12, ..." or "" */
 void check_causes(const struct check *c, char *out, unsigned int size);

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * chunk.h - what the BPF programs and the tracer say to each other: chunks in the ring buffer,
  * the state of each arena, the traced processes, and what could not be done.
@@ -76,7 +76,7 @@ struct arena_state {
 /* A traced process, by tgid. */
 struct proc_entry {
 	__u64 registry[PROC_REGISTRIES_MAX]; /* addresses; 0: none */
-	__u32 registry_cnt;
+	__u32 attached; /* the thread through which the probes are attached, by tid */
 	__u32 harvested; /* 1: the process has ended, everything readable was copied */
 	__u64 pulled;	 /* number of the last pull that has been here */
 };

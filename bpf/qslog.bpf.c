@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * qslog.bpf.c - copies records out of traced processes into the ring buffer.
  *
@@ -56,6 +56,7 @@ struct {
 __u64 pull_number;	 /* counts up by the tracer before each pull */
 __u32 pull_baseline;	 /* 1: arenas that exist already begin where they are now */
 __u64 selftest_hits;
+__u32 attached_gone;	 /* threads through which probes were attached, and that have ended */
 
 static __always_inline void trouble_count(__u32 what)
 {
@@ -222,6 +223,26 @@ static __always_inline int chunk_copy(struct copy *c, struct arena_state *state,
 	return 1;
 }
 
+/* A loop of the kernel's, since the verifier would walk an open one many times over. */
+struct chunk_loop {
+	struct copy *copy;
+	struct arena_state *state;
+	struct task_struct *task;
+	int more; /* what chunk_copy() said last */
+};
+
+static long chunk_step(__u32 index, struct chunk_loop *loop)
+{
+	loop->more = chunk_copy(loop->copy, loop->state, NULL, false);
+	return loop->more <= 0;
+}
+
+static long chunk_step_sleepable(__u32 index, struct chunk_loop *loop)
+{
+	loop->more = chunk_copy(loop->copy, loop->state, loop->task, true);
+	return loop->more <= 0;
+}
+
 static __always_inline struct arena_state *state_get(struct copy *c)
 {
 	struct arena_state *state = bpf_map_lookup_elem(&arenas, &c->id);
@@ -265,7 +286,7 @@ static __always_inline int arena_copy(struct copy *c, struct task_struct *task, 
 	struct arena_state *state;
 	__u64 ring;
 	bool owned;
-	int i, more = 0;
+	int more = 0;
 
 	if (user_read(&c->head, sizeof(c->head), c->address, task, sleepable) ||
 	    user_read(&c->life, sizeof(c->life),
@@ -295,11 +316,13 @@ static __always_inline int arena_copy(struct copy *c, struct task_struct *task, 
 	if (sleepable && pull_baseline) {
 		state_baseline(c, state, task, sleepable);
 	} else if (!arena_overrun(c, state) || arena_resync(c, state, task, sleepable)) {
-		for (i = 0; i < CHUNK_COPY_MAX; i++) {
-			more = chunk_copy(c, state, task, sleepable);
-			if (more <= 0)
-				break;
-		}
+		struct chunk_loop loop = {c, state, task, 0};
+
+		if (sleepable)
+			bpf_loop(CHUNK_COPY_MAX, chunk_step_sleepable, &loop, 0);
+		else
+			bpf_loop(CHUNK_COPY_MAX, chunk_step, &loop, 0);
+		more = loop.more;
 	}
 	state->head = c->head.head;
 	state->records = c->head.records;
@@ -472,12 +495,27 @@ static __always_inline int harvest(bool last)
 	return 0;
 }
 
+/* The kernel takes a uprobe for a process's by the memory of the thread that it was attached
+ * through (uprobe_perf_filter): when that one ends, the tracer has to attach through another. */
+static __always_inline int thread_ended(void)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	__u32 tgid = id >> 32;
+	struct proc_entry *proc = bpf_map_lookup_elem(&procs, &tgid);
+
+	if (proc && proc->attached == (__u32)id) {
+		__sync_fetch_and_add(&attached_gone, 1);
+		wake_tracer(true);
+	}
+	return 0;
+}
+
 /* The last thread of the group: nobody runs in user space any more. Where the kernel says which
  * that is (6.16), the memory is still there too. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task, bool group_dead)
 {
-	return group_dead ? harvest(true) : 0;
+	return group_dead ? harvest(true) : thread_ended();
 }
 
 /* Kernels before 6.16: each thread as it gets the signal that kills it... */

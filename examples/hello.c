@@ -29,10 +29,10 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	for (i = 0; rounds == 0 || i < rounds; i++) {
 		double share = greet("world", i);
+		bool even = i % 2 == 0;
 
-		QSLOGI("hello {name}, round {round}, {share:.1%}", "world", i, share);
-		QSLOGV("at {address} with {magic}, even: {even}", &i, qslog_bytes(magic, 4),
-		       i % 2 == 0);
+		QSLOGI("hello {name}, round {round}, {share:.2f}", "world", i, share);
+		QSLOGV("at {address} with {magic}, even: {even}", &i, qslog_bytes(magic, 4), even);
 		if (i % 100 == 99)
 			QSLOGW("{rounds} rounds already", i + 1);
 		nanosleep(&pause, NULL);

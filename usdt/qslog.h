@@ -49,7 +49,7 @@
 #define QSLOG_ARGS_MAX 16
 #define QSLOG_BATCH_BYTES 32768u	/* an owner stops at least this often, to mark and push */
 #define QSLOG_ARENA_HEADER_BYTES 4096u	/* the ring starts this far after struct qslog_arena */
-#define QSLOG_ARENA_BYTES_DEFAULT 262144u
+#define QSLOG_ARENA_BYTES_DEFAULT 262144u /* with a collector: 1 MiB, since that may have to wait for a CPU */
 #define QSLOG_ARENA_BYTES_MIN 262144u
 #define QSLOG_ARENA_BYTES_MAX 67108864u
 #define QSLOG_RECORD_BYTES_MAX 131072u	/* longer strings are cut, and say so */
@@ -187,22 +187,31 @@ struct qslog_registry {
 	uint64_t pad1[2];
 };
 
-/* Who listens at a level: all four words are read as one. */
-union qslog_listeners {
-	struct {
-		uint16_t tracer;    /* semaphore of qslog:level_v ... qslog:level_f */
-		uint16_t record;    /* semaphore of qslog:record */
-		uint16_t collector; /* owned by the in-process collector */
-		uint16_t reserved;
-	} by;
-	uint64_t any;
+/*
+ * Who listens: one word per level, which is the USDT semaphore of qslog:level_v ... qslog:level_f
+ * and of which the in-process collector owns the bit QSLOG_WORD_COLLECTOR, and one word that is
+ * the semaphore of qslog:record. They are laid out so that one load reads a level's word together
+ * with that of qslog:record, which has to be a single one: tools such as bpftrace count up the
+ * semaphore of a probe's first location only.
+ */
+#define QSLOG_WORD_COLLECTOR 0x4000u
+enum qslog_word {
+	QSLOG_WORD_VERBOSE = 0,
+	QSLOG_WORD_FATAL = 1,
+	QSLOG_WORD_DEBUG = 2,
+	QSLOG_WORD_RECORD = 3,
+	QSLOG_WORD_INFO = 4,
+	QSLOG_WORD_WARN = 5,
+	QSLOG_WORD_ERROR = 6,
+	QSLOG_WORD_COUNT = 8
 };
 
 /* One per program or shared library that has sites. */
 struct qslog_control {
-	union qslog_listeners level[QSLOG_LEVEL_COUNT];
-	struct qslog_control *next;	     /* the runtime's list of them */
-	void (*const *record_probes)(void); /* qslog:record of each level */
+	uint16_t words[QSLOG_WORD_COUNT]; /* index: enum qslog_word */
+	struct qslog_control *next;	  /* the runtime's list of them */
+	void (*record_probe)(void);	  /* qslog:record */
+	uint64_t reserved[4];
 };
 
 #define QSLOG_ABI_ASSERT(cond, name) typedef char qslog_abi_assert_##name[(cond) ? 1 : -1]
@@ -333,7 +342,7 @@ struct qslog_options {
 	const char *path;     /* output; NULL: QSLOG_FILE */
 	int level;	      /* lowest recorded, enum qslog_level; -1: QSLOG_LEVEL, else verbose */
 	unsigned int flush_ms; /* 1..60000; 0: QSLOG_FLUSH_MS, else 100 */
-	size_t arena_bytes;   /* per thread, power of two, 256 KiB..64 MiB; 0: QSLOG_ARENA_SIZE, else 256 KiB */
+	size_t arena_bytes;   /* per thread, power of two, 256 KiB..64 MiB; 0: QSLOG_ARENA_SIZE, else 1 MiB */
 };
 #define QSLOG_OPTIONS_INIT {sizeof(struct qslog_options), NULL, -1, 0, 0}
 
@@ -360,7 +369,7 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 /* Fires qslog:record of the level, for those who attached to it. */
 void qslog_priv_record_hit(const struct qslog_control *control, const struct qslog_site *site,
 			   const void *record) __attribute__((cold));
-void qslog_priv_module_add(struct qslog_control *control, void (*const *record_probes)(void));
+void qslog_priv_module_add(struct qslog_control *control, void (*record_probe)(void));
 void qslog_priv_module_remove(struct qslog_control *control);
 
 #define QSLOG_PRIV_INLINE static inline __attribute__((always_inline))
@@ -373,7 +382,7 @@ void qslog_priv_module_remove(struct qslog_control *control);
 #define QSLOG_PRIV_FILE_TAG ((const char *)0)
 #endif
 
-/* --- The control words, the probes that only carry a semaphore, and the record probes: once per
+/* --- The control words, the probes that only carry a semaphore, and qslog:record: once per
  * program or shared library (a COMDAT group), so that no access goes through a copy relocation
  * and "off" is one load. The notes are those of systemtap's <sys/sdt.h> (version 3); a probe is a
  * one-byte (arm64: one-instruction) nop, as uprobes need. */
@@ -387,38 +396,37 @@ void qslog_priv_module_remove(struct qslog_control *control);
 
 /* The guard is for link-time optimisation, which puts several files' assembly into one. */
 __asm__(".ifndef qslog_priv_control\n"
-	".macro qslog_priv_note probe, semaphore, name, args\n"
+	".macro qslog_priv_probe name, offset, args\n"
+	"qslog_priv_probe_\\name: nop\n"
 	".pushsection .note.stapsdt,\"?\",\"note\"\n"
 	".balign 4\n"
 	".4byte 992f-991f, 994f-993f, 3\n"
 	"991: .asciz \"stapsdt\"\n"
 	"992: .balign 4\n"
-	"993: .8byte \\probe, _.stapsdt.base, \\semaphore\n"
+	"993: .8byte qslog_priv_probe_\\name, _.stapsdt.base, qslog_priv_control+\\offset\n"
 	".asciz \"qslog\"\n"
 	".asciz \"\\name\"\n"
 	".asciz \"\\args\"\n"
 	"994: .balign 4\n"
 	".popsection\n"
 	".endm\n"
-	".macro qslog_priv_level letter, offset\n"
-	"qslog_priv_level_\\letter: nop\n"
-	"qslog_priv_record_\\letter: nop\n"
-	"ret\n"
-	"qslog_priv_note qslog_priv_level_\\letter, qslog_priv_control+\\offset, level_\\letter\n"
-	"qslog_priv_note qslog_priv_record_\\letter, qslog_priv_control+\\offset+2, record, "
-	"\"" QSLOG_PRIV_RECORD_ARGS "\"\n"
-	".endm\n"
 	".pushsection .text.qslog_probes,\"axG\",%progbits,qslog_priv_control,comdat\n"
 	".balign 16\n"
-	"qslog_priv_level v, 0\n"
-	"qslog_priv_level d, 8\n"
-	"qslog_priv_level i, 16\n"
-	"qslog_priv_level w, 24\n"
-	"qslog_priv_level e, 32\n"
-	"qslog_priv_level f, 40\n"
+	"qslog_priv_probe level_v, 0\n"
+	"qslog_priv_probe level_f, 2\n"
+	"qslog_priv_probe level_d, 4\n"
+	"qslog_priv_probe level_i, 8\n"
+	"qslog_priv_probe level_w, 10\n"
+	"qslog_priv_probe level_e, 12\n"
+	".globl qslog_priv_record\n"
+	".hidden qslog_priv_record\n"
+	".type qslog_priv_record, %function\n"
+	"qslog_priv_record:\n"
+	"qslog_priv_probe record, 6, \"" QSLOG_PRIV_RECORD_ARGS "\"\n"
+	"ret\n"
+	".size qslog_priv_record, .-qslog_priv_record\n"
 	".popsection\n"
-	".purgem qslog_priv_level\n"
-	".purgem qslog_priv_note\n"
+	".purgem qslog_priv_probe\n"
 	".pushsection .probes,\"awG\",%progbits,qslog_priv_control,comdat\n"
 	".balign 64\n"
 	".globl qslog_priv_control\n"
@@ -426,14 +434,6 @@ __asm__(".ifndef qslog_priv_control\n"
 	".type qslog_priv_control, %object\n"
 	".size qslog_priv_control, 64\n"
 	"qslog_priv_control: .zero 64\n"
-	".popsection\n"
-	".pushsection .data.rel.ro.qslog_probes,\"awG\",%progbits,qslog_priv_control,comdat\n"
-	".balign 8\n"
-	".globl qslog_priv_record_probes\n"
-	".hidden qslog_priv_record_probes\n"
-	"qslog_priv_record_probes:\n"
-	".8byte qslog_priv_record_v, qslog_priv_record_d, qslog_priv_record_i\n"
-	".8byte qslog_priv_record_w, qslog_priv_record_e, qslog_priv_record_f\n"
 	".popsection\n"
 	".pushsection .init_array,\"awG\",%init_array,qslog_priv_control,comdat\n"
 	".balign 8\n"
@@ -454,14 +454,13 @@ __asm__(".ifndef _.stapsdt.base\n"
 	".popsection\n"
 	".endif\n");
 
-extern void (*const qslog_priv_record_probes[QSLOG_LEVEL_COUNT])(void)
-	__attribute__((visibility("hidden")));
+void qslog_priv_record(void) __attribute__((visibility("hidden")));
 
 /* Weak and hidden: one per program or library, called through the arrays above. */
 void qslog_priv_module_init(void) __attribute__((weak, visibility("hidden"), used, cold));
 void qslog_priv_module_init(void)
 {
-	qslog_priv_module_add(&qslog_priv_control, qslog_priv_record_probes);
+	qslog_priv_module_add(&qslog_priv_control, qslog_priv_record);
 }
 void qslog_priv_module_fini(void) __attribute__((weak, visibility("hidden"), used, cold));
 void qslog_priv_module_fini(void)
@@ -469,17 +468,46 @@ void qslog_priv_module_fini(void)
 	qslog_priv_module_remove(&qslog_priv_control);
 }
 
-/* --- Who listens: all four words of the level. */
-static inline uint64_t qslog_priv_listeners(enum qslog_level level)
-{
-	return __atomic_load_n(&qslog_priv_control.level[level].any, __ATOMIC_RELAXED);
-}
-static inline int qslog_priv_record_wanted(uint64_t listeners)
-{
-	union qslog_listeners l;
+/* --- Who listens: not 0 if anybody does at the level; the word of qslog:record is part of it.
+ * With a constant level this is one load (and, at four of the levels, a mask). */
+typedef uint64_t qslog_priv_window64 __attribute__((aligned(2), may_alias));
+typedef uint32_t qslog_priv_window32 __attribute__((aligned(2), may_alias));
 
-	l.any = listeners;
-	return __builtin_expect(l.by.record, 0) != 0;
+QSLOG_PRIV_INLINE uint64_t qslog_priv_listeners(enum qslog_level level)
+{
+	const uint16_t *words = qslog_priv_control.words;
+	const volatile qslog_priv_window64 *low =
+		(const volatile qslog_priv_window64 *)(const void *)&words[QSLOG_WORD_VERBOSE];
+	const volatile qslog_priv_window64 *high =
+		(const volatile qslog_priv_window64 *)(const void *)&words[QSLOG_WORD_RECORD];
+
+	switch (level) {
+	case QSLOG_LEVEL_VERBOSE:
+		return *low & 0xffff00000000ffffull;
+	case QSLOG_LEVEL_FATAL:
+		return *low & 0xffff0000ffff0000ull;
+	case QSLOG_LEVEL_DEBUG:
+		return *(const volatile qslog_priv_window32 *)(const void *)&words[QSLOG_WORD_DEBUG];
+	case QSLOG_LEVEL_INFO:
+		return *(const volatile qslog_priv_window32 *)(const void *)&words[QSLOG_WORD_RECORD];
+	case QSLOG_LEVEL_WARN:
+		return *high & 0x0000ffff0000ffffull;
+	case QSLOG_LEVEL_ERROR:
+		return *high & 0xffff00000000ffffull;
+	case QSLOG_LEVEL_COUNT:
+		break;
+	}
+	return 0;
+}
+
+/* From what qslog_priv_listeners() gave: does somebody want qslog:record? */
+QSLOG_PRIV_INLINE int qslog_priv_record_wanted(enum qslog_level level, uint64_t listeners)
+{
+	uint64_t record = level == QSLOG_LEVEL_VERBOSE || level == QSLOG_LEVEL_FATAL ?
+			  listeners >> 48 :
+			  level == QSLOG_LEVEL_DEBUG ? listeners >> 16 : listeners & 0xffffu;
+
+	return __builtin_expect(record != 0, 0) != 0;
 }
 
 static inline uint64_t qslog_priv_counter(void)
@@ -769,7 +797,7 @@ static inline uint64_t *qslog_priv_put_text(uint64_t *p, struct qslog_priv_text 
 	 {each(QSLOG_PRIV_M_TYPE, __VA_ARGS__) 0}}
 
 /* Writes the record of `site`; what = statements run with the open record qslog_priv_r. */
-#define QSLOG_PRIV_WRITE(each, site, listeners, what, ...)                                          \
+#define QSLOG_PRIV_WRITE(each, site, level, listeners, what, ...)                                          \
 	each(QSLOG_PRIV_M_TAKE, __VA_ARGS__)                                                        \
 	struct qslog_priv_record qslog_priv_r;                                                      \
 	uint64_t qslog_priv_bytes = QSLOG_RECORD_HEADER_BYTES +                                     \
@@ -792,7 +820,7 @@ static inline uint64_t *qslog_priv_put_text(uint64_t *p, struct qslog_priv_text 
 		(void)qslog_priv_p;                                                                 \
 		qslog_priv_record_commit(&qslog_priv_r);                                            \
 		what                                                                                \
-		if (qslog_priv_record_wanted(listeners))                                            \
+		if (qslog_priv_record_wanted(level, listeners))                                     \
 			qslog_priv_record_hit(&qslog_priv_control, site, qslog_priv_r.words);       \
 	}
 
@@ -804,8 +832,8 @@ static inline uint64_t *qslog_priv_put_text(uint64_t *p, struct qslog_priv_text 
 					__VA_ARGS__);                                               \
 		const uint64_t qslog_priv_on = qslog_priv_listeners(level_);                        \
 		if (QSLOG_PRIV_UNLIKELY(qslog_priv_on)) {                                           \
-			QSLOG_PRIV_WRITE(QSLOG_PRIV_EACH, &qslog_priv_site, qslog_priv_on, ,        \
-					 __VA_ARGS__)                                               \
+			QSLOG_PRIV_WRITE(QSLOG_PRIV_EACH, &qslog_priv_site, level_, qslog_priv_on,  \
+					 , __VA_ARGS__)                                             \
 		}                                                                                   \
 	} while (0)
 
@@ -818,9 +846,12 @@ static inline uint64_t *qslog_priv_put_text(uint64_t *p, struct qslog_priv_text 
 		struct qslog_span qslog_priv_span = {&site_, 0};                                    \
 		const uint64_t qslog_priv_on = qslog_priv_listeners(QSLOG_SPAN_LEVEL);              \
 		if (QSLOG_PRIV_UNLIKELY(qslog_priv_on)) {                                           \
-			QSLOG_PRIV_WRITE(QSLOG_PRIV_SPAN_EACH, &site_, qslog_priv_on,               \
+			QSLOG_PRIV_WRITE(QSLOG_PRIV_SPAN_EACH, &site_, QSLOG_SPAN_LEVEL, qslog_priv_on, \
 					 qslog_priv_span.start = qslog_priv_r.counter;,             \
 					 __VA_ARGS__)                                               \
+			/* Dropped and counted; leaving it is recorded all the same. */             \
+			if (QSLOG_PRIV_UNLIKELY(!qslog_priv_span.start))                            \
+				qslog_priv_span.start = qslog_priv_counter();                       \
 		}                                                                                   \
 		qslog_priv_span;                                                                    \
 	})
@@ -836,7 +867,8 @@ static inline void qslog_span_end(struct qslog_span *span)
 	uint64_t start = span->start;
 
 	if (QSLOG_PRIV_UNLIKELY(start)) {
-		const uint64_t listeners = qslog_priv_listeners((enum qslog_level)span->site->level);
+		const enum qslog_level level = (enum qslog_level)span->site->level;
+		const uint64_t listeners = qslog_priv_listeners(level);
 		struct qslog_priv_record r;
 
 		span->start = 0;
@@ -844,7 +876,7 @@ static inline void qslog_span_end(struct qslog_span *span)
 							QSLOG_RECORD_HEADER_BYTES + 8u)) {
 			r.words[2] = start;
 			qslog_priv_record_commit(&r);
-			if (qslog_priv_record_wanted(listeners))
+			if (qslog_priv_record_wanted(level, listeners))
 				qslog_priv_record_hit(&qslog_priv_control, span->site, r.words);
 		}
 	}
@@ -863,8 +895,9 @@ struct qslog_priv_process {
 };
 extern struct qslog_priv_process qslog_priv_process __attribute__((visibility("hidden")));
 extern struct qslog_registry qslog_priv_registry __attribute__((visibility("hidden")));
-/* Both for the collector's side. */
 void qslog_priv_collector_wake(void) __attribute__((visibility("hidden")));
+/* Sets the collector's bit in the words of `lowest` and above. The kernel counts semaphores with
+ * plain additions, which can undo a change that comes at the same moment: call it again. */
 void qslog_priv_collector_levels(int lowest) __attribute__((visibility("hidden")));
 /* In collector.c: as qslog_flush(), 0 where the collector does not run. */
 int qslog_priv_collector_flush(void) __attribute__((visibility("hidden")));

@@ -355,7 +355,7 @@ void qslog_priv_record_hit(const struct qslog_control *control, const struct qsl
 	uint64_t word = *(const uint64_t *)record;
 	int saved_errno = errno;
 
-	((record_probe *)control->record_probes[site->level])(
+	((record_probe *)control->record_probe)(
 		site->format, site->file, site->line, site->level, record,
 		(uint32_t)(word >> QSLOG_RECORD_SIZE_SHIFT & 0x7fff) * 8);
 	errno = saved_errno;
@@ -365,12 +365,22 @@ void qslog_priv_record_hit(const struct qslog_control *control, const struct qsl
 
 static void control_levels_apply(struct qslog_control *control)
 {
+	static const uint8_t words[QSLOG_LEVEL_COUNT] = {
+		[QSLOG_LEVEL_VERBOSE] = QSLOG_WORD_VERBOSE, [QSLOG_LEVEL_DEBUG] = QSLOG_WORD_DEBUG,
+		[QSLOG_LEVEL_INFO] = QSLOG_WORD_INFO,	    [QSLOG_LEVEL_WARN] = QSLOG_WORD_WARN,
+		[QSLOG_LEVEL_ERROR] = QSLOG_WORD_ERROR,	    [QSLOG_LEVEL_FATAL] = QSLOG_WORD_FATAL,
+	};
 	int level;
 
-	for (level = 0; level < QSLOG_LEVEL_COUNT; level++)
-		__atomic_store_n(&control->level[level].by.collector,
-				 (uint16_t)(level >= qslog_priv_process.collector_level),
-				 __ATOMIC_RELAXED);
+	for (level = 0; level < QSLOG_LEVEL_COUNT; level++) {
+		uint16_t *word = &control->words[words[level]];
+		uint16_t have = __atomic_load_n(word, __ATOMIC_RELAXED) & QSLOG_WORD_COLLECTOR;
+
+		if (level >= qslog_priv_process.collector_level && !have)
+			__atomic_fetch_or(word, (uint16_t)QSLOG_WORD_COLLECTOR, __ATOMIC_RELAXED);
+		else if (level < qslog_priv_process.collector_level && have)
+			__atomic_fetch_and(word, (uint16_t)~QSLOG_WORD_COLLECTOR, __ATOMIC_RELAXED);
+	}
 }
 
 void qslog_priv_collector_levels(int lowest)
@@ -435,13 +445,13 @@ static void runtime_init(void)
 	__atomic_store_n(&qslog_priv_registry.magic, QSLOG_REGISTRY_MAGIC, __ATOMIC_RELEASE);
 }
 
-void qslog_priv_module_add(struct qslog_control *control, void (*const *record_probes)(void))
+void qslog_priv_module_add(struct qslog_control *control, void (*record_probe)(void))
 {
 	sigset_t saved;
 
 	lock_take(&saved);
 	runtime_init();
-	control->record_probes = record_probes;
+	control->record_probe = record_probe;
 	control->next = runtime.controls;
 	runtime.controls = control;
 	control_levels_apply(control);

@@ -29,6 +29,7 @@
 #include "writer.h"
 
 #define FLUSH_MS_DEFAULT 100
+#define ARENA_BYTES_DEFAULT (1u << 20)
 #define FLUSH_MS_MAX 60000
 #define VISIT_BYTES_BUSY 65536 /* a visit that took less than this may sleep */
 
@@ -40,6 +41,7 @@ static struct collector {
 	struct ingest *ingest;
 	struct ingest_process *process;
 	unsigned int flush_ms;
+	int level;
 	/* answered = requested once everything from before the request is in the file */
 	uint32_t requested, answered;
 	int stop;
@@ -208,6 +210,7 @@ static void *collector_main(void *arg)
 			flushed_ms = now;
 		} else if (unflushed && now - flushed_ms >= c->flush_ms) {
 			(void)writer_flush(c->writer);
+			qslog_priv_collector_levels(c->level);
 			unflushed = false;
 			flushed_ms = now;
 		}
@@ -311,7 +314,7 @@ static int options_complete(struct qslog_options *o, const struct qslog_options 
 		return -EINVAL;
 	if (!o->arena_bytes) {
 		text = secure_getenv("QSLOG_ARENA_SIZE");
-		number = QSLOG_ARENA_BYTES_DEFAULT;
+		number = ARENA_BYTES_DEFAULT;
 		if (text && number_read(text, QSLOG_ARENA_BYTES_MIN, QSLOG_ARENA_BYTES_MAX, &number))
 			return -EINVAL;
 		o->arena_bytes = number;
@@ -382,6 +385,7 @@ static int collector_start(struct collector *c, const struct qslog_options *opti
 	sigfillset(&all);
 	qslog_priv_process.arena_bytes = options->arena_bytes;
 	c->flush_ms = options->flush_ms;
+	c->level = options->level;
 	c->stop = 0;
 	c->requested = c->answered = 0;
 	c->pid = getpid();

@@ -242,8 +242,13 @@ void kernel_close(struct kernel *k)
 
 /* --- Processes */
 
-int kernel_process_add(struct kernel *k, pid_t tgid, const uint64_t *registries, uint32_t cnt,
-		       struct why *why)
+uint32_t kernel_attached_gone(const struct kernel *k)
+{
+	return __atomic_load_n(&k->skel->bss->attached_gone, __ATOMIC_ACQUIRE);
+}
+
+int kernel_process_add(struct kernel *k, pid_t tgid, pid_t attached, const uint64_t *registries,
+		       uint32_t cnt, struct why *why)
 {
 	struct proc_entry entry;
 	uint32_t key = (uint32_t)tgid, i;
@@ -252,7 +257,7 @@ int kernel_process_add(struct kernel *k, pid_t tgid, const uint64_t *registries,
 	memset(&entry, 0, sizeof(entry));
 	for (i = 0; i < cnt && i < PROC_REGISTRIES_MAX; i++)
 		entry.registry[i] = registries[i];
-	entry.registry_cnt = i;
+	entry.attached = (uint32_t)attached;
 	err = bpf_map__update_elem(k->skel->maps.procs, &key, sizeof(key), &entry, sizeof(entry),
 				   BPF_ANY);
 	if (err)

@@ -39,16 +39,20 @@ int kernel_epoll_fd(const struct kernel *k);
  * returns how many bytes that was. */
 int64_t kernel_consume(struct kernel *k, int64_t budget);
 
-/* From now on batches of the process are taken, and pulled from its registries. */
-int kernel_process_add(struct kernel *k, pid_t tgid, const uint64_t *registries, uint32_t cnt,
-		       struct why *why);
+/* From now on batches of the process are taken, and pulled from its registries. `attached`: the
+ * thread through which its probes are attached. May be called again. */
+int kernel_process_add(struct kernel *k, pid_t tgid, pid_t attached, const uint64_t *registries,
+		       uint32_t cnt, struct why *why);
 void kernel_process_remove(struct kernel *k, pid_t tgid);
+
+/* How many threads through which probes were attached have ended. */
+uint32_t kernel_attached_gone(const struct kernel *k);
 
 /* Copies what the traced processes have not pushed; `baseline`: notes where their arenas are. */
 int kernel_pull(struct kernel *k, bool baseline);
 
-/* qslog:batch and qslog:level_X of the file `path`, in process `pid` only. The link is the
- * caller's: bpf_link__destroy() detaches. */
+/* qslog:batch and qslog:level_X of the file `path`, in the process of thread `pid` only, and as
+ * long as that thread lives. The link is the caller's: bpf_link__destroy() detaches. */
 int kernel_attach_batch(struct kernel *k, pid_t pid, const char *path, uint32_t registry,
 			struct bpf_link **link, struct why *why);
 int kernel_attach_level(struct kernel *k, pid_t pid, const char *path, uint8_t level,

@@ -42,6 +42,7 @@ struct session {
 	struct writer_totals totals;
 	int epoll, timer, signals;
 	sigset_t signals_before;
+	uint32_t attached_gone; /* kernel_attached_gone() when it was last looked at */
 	uint64_t started_ms, scanned_ms, status_ms;
 	bool status_shown, error_said;
 	char output[PATH_MAX];
@@ -124,7 +125,7 @@ static int signals_take(struct session *s, struct why *why)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	sigprocmask(SIG_BLOCK, &set, &s->signals_before);
-	s->signals = signalfd(-1, &set, SFD_CLOEXEC);
+	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return s->signals < 0 ? why_set(why, -errno, "signalfd: %s", strerror(errno)) : 0;
 }
 
@@ -333,6 +334,21 @@ static void tick(struct session *s)
 	status_show(s, now);
 }
 
+/* The thread through which the probes are attached has ended before the others. */
+static void follow(struct session *s)
+{
+	struct why why = {""};
+	uint32_t gone = kernel_attached_gone(s->kernel);
+
+	if (gone == s->attached_gone)
+		return;
+	s->attached_gone = gone;
+	if (target_follow(s->target, s->kernel, s->options->level, &why) && why.text[0]) {
+		status_clear(s);
+		fprintf(stderr, "qslog-trace: the main thread has ended: %s\n", why.text);
+	}
+}
+
 int session_run(struct session *s, enum session_end *end, struct why *why)
 {
 	const uint64_t deadline = s->options->duration_ms ?
@@ -353,6 +369,7 @@ int session_run(struct session *s, enum session_end *end, struct why *why)
 		if (n < 0 && errno != EINTR)
 			return why_set(why, -errno, "epoll_wait: %s", strerror(errno));
 		timeout = kernel_consume(s->kernel, CONSUME_BYTES) >= CONSUME_BYTES ? 0 : -1;
+		follow(s);
 		for (i = 0; i < n; i++) {
 			if (events[i].data.fd == s->timer) {
 				tick(s);
@@ -448,6 +465,8 @@ void session_troubles_print(const struct session *s)
 
 void session_close(struct session *s)
 {
+	struct signalfd_siginfo taken;
+
 	if (!s)
 		return;
 	live_close(s->live);
@@ -460,6 +479,9 @@ void session_close(struct session *s)
 	if (s->timer >= 0)
 		close(s->timer);
 	if (s->signals >= 0) {
+		/* Those that ended the session have done their work. */
+		while (read(s->signals, &taken, sizeof(taken)) > 0)
+			;
 		close(s->signals);
 		sigprocmask(SIG_SETMASK, &s->signals_before, NULL);
 	}

@@ -24,6 +24,7 @@
 #include "site_resolver.h"
 
 #define FILES_MAX 256
+#define FILE_PATH_MAX 64
 
 /* A mapped file with qslog probes. */
 struct target_file {
@@ -32,13 +33,16 @@ struct target_file {
 	bool has_runtime, has_sites;
 	uint64_t registry;			 /* address in the process, with has_runtime */
 	uint64_t words[QSLOG_LEVEL_COUNT];	 /* addresses of the levels' semaphores */
-	char path[64];				 /* opens the file, deleted or not */
+	uint64_t start, end;			 /* of an executable mapping of it */
 	struct bpf_link *batch;
 	struct bpf_link *level[QSLOG_LEVEL_COUNT];
 };
 
 struct target {
 	pid_t pid;
+	/* A thread that lives: the process is looked at and attached to through it. The main thread,
+	 * as long as that has not ended before the others. */
+	pid_t alive;
 	int pidfd;
 	struct proc_facts facts;
 	struct site_resolver *resolver;
@@ -69,6 +73,39 @@ static int process_error(pid_t pid, int err, struct why *why)
 	}
 }
 
+static bool thread_lives(pid_t tid)
+{
+	struct proc_maps maps;
+
+	if (proc_maps_read(&maps, tid))
+		return false;
+	proc_maps_free(&maps);
+	return true;
+}
+
+static int thread_find(struct target *t)
+{
+	struct proc_thread *threads;
+	size_t cnt, i;
+	int err;
+
+	t->alive = t->pid;
+	if (thread_lives(t->pid))
+		return 0;
+	err = proc_threads_read(t->pid, &threads, &cnt);
+	if (err)
+		return err;
+	err = -ESRCH;
+	for (i = 0; err && i < cnt; i++) {
+		if (thread_lives(threads[i].tid)) {
+			t->alive = threads[i].tid;
+			err = 0;
+		}
+	}
+	free(threads);
+	return err;
+}
+
 int target_open(struct target **out, pid_t pid, struct why *why)
 {
 	struct target *t = calloc(1, sizeof(*t));
@@ -87,9 +124,11 @@ int target_open(struct target **out, pid_t pid, struct why *why)
 		err = process_error(pid, err, why);
 		goto fail;
 	}
-	err = proc_facts_read(&t->facts, pid);
+	err = thread_find(t);
 	if (!err)
-		err = site_resolver_open(&t->resolver, pid, NULL);
+		err = proc_facts_read(&t->facts, t->alive);
+	if (!err)
+		err = site_resolver_open(&t->resolver, t->alive, NULL);
 	if (err) {
 		process_error(pid, err, why);
 		goto fail;
@@ -194,8 +233,8 @@ static int file_add(struct target *t, const struct proc_map *map, const struct e
 	t->files = grown;
 	file.dev = map->dev;
 	file.inode = map->inode;
-	snprintf(file.path, sizeof(file.path), "/proc/%d/map_files/%llx-%llx", (int)t->pid,
-		 (unsigned long long)map->start, (unsigned long long)map->end);
+	file.start = map->start;
+	file.end = map->end;
 	t->files[t->file_cnt++] = file;
 	return 0;
 }
@@ -226,7 +265,7 @@ static int file_scan(struct target *t, const struct proc_map *map)
 	t->seen = grown;
 	t->seen[t->seen_cnt].dev = map->dev;
 	t->seen[t->seen_cnt++].inode = map->inode;
-	err = proc_map_load(t->pid, map, &image, &bias);
+	err = proc_map_load(t->alive, map, &image, &bias);
 	if (err)
 		return 0; /* not an ELF file, or not one that a loader maps: no sites in it */
 	err = elf_notes_read(elf_image_fd(image), &notes);
@@ -246,7 +285,7 @@ int target_scan(struct target *t, struct why *why)
 	size_t cnt = 0, i;
 	int err;
 
-	err = proc_maps_read(&maps, t->pid);
+	err = proc_maps_read(&maps, t->alive);
 	if (err)
 		return process_error(t->pid, err, why);
 	err = proc_maps_files(&maps, &files, &cnt);
@@ -263,9 +302,19 @@ int target_scan(struct target *t, struct why *why)
 
 /* --- Attach */
 
+/* Opens the file, deleted or not. */
+static const char *file_path(const struct target *t, const struct target_file *file,
+			     char path[FILE_PATH_MAX])
+{
+	snprintf(path, FILE_PATH_MAX, "/proc/%d/map_files/%llx-%llx", (int)t->alive,
+		 (unsigned long long)file->start, (unsigned long long)file->end);
+	return path;
+}
+
 int target_attach(struct target *t, struct kernel *k, struct why *why)
 {
 	uint64_t registries[PROC_REGISTRIES_MAX];
+	char path[FILE_PATH_MAX];
 	unsigned int i, cnt = 0;
 	int err;
 
@@ -278,7 +327,7 @@ int target_attach(struct target *t, struct kernel *k, struct why *why)
 		registries[cnt++] = t->files[i].registry;
 	}
 	if (cnt > t->registry_cnt) {
-		err = kernel_process_add(k, t->pid, registries, cnt, why);
+		err = kernel_process_add(k, t->pid, t->alive, registries, cnt, why);
 		if (err)
 			return err;
 		t->registry_cnt = cnt;
@@ -289,7 +338,8 @@ int target_attach(struct target *t, struct kernel *k, struct why *why)
 		if (!file->has_runtime)
 			continue;
 		if (!file->batch) {
-			err = kernel_attach_batch(k, t->pid, file->path, cnt, &file->batch, why);
+			err = kernel_attach_batch(k, t->alive, file_path(t, file, path), cnt,
+						  &file->batch, why);
 			if (err)
 				return err;
 		}
@@ -303,19 +353,22 @@ static int level_verify(const struct target *t, const struct target_file *file, 
 			struct why *why)
 {
 	uint16_t value = 0;
-	int err = process_semaphore_read(t->pid, file->words[level], &value);
+	char path[FILE_PATH_MAX];
+	int err = process_semaphore_read(t->alive, file->words[level], &value);
 
 	if (err)
 		return process_error(t->pid, err, why);
-	if (!value)
+	if (!(value & (QSLOG_WORD_COLLECTOR - 1)))
 		return why_set(why, -EIO, "attached to %s of process %d, but its semaphore for level "
-			       "%c stays 0: nothing would be recorded", file->path, (int)t->pid,
+			       "%c stays 0: nothing would be recorded", file_path(t, file, path),
+			       (int)t->pid,
 			       "VDIWEF"[level]);
 	return 0;
 }
 
 int target_listen(struct target *t, struct kernel *k, uint8_t level_min, struct why *why)
 {
+	char path[FILE_PATH_MAX];
 	unsigned int i, level;
 	int err;
 
@@ -325,8 +378,8 @@ int target_listen(struct target *t, struct kernel *k, uint8_t level_min, struct 
 		for (level = level_min; file->has_sites && level < QSLOG_LEVEL_COUNT; level++) {
 			if (file->level[level])
 				continue;
-			err = kernel_attach_level(k, t->pid, file->path, (uint8_t)level,
-						  &file->level[level], why);
+			err = kernel_attach_level(k, t->alive, file_path(t, file, path),
+						  (uint8_t)level, &file->level[level], why);
 			if (!err)
 				err = level_verify(t, file, level, why);
 			if (err)
@@ -334,6 +387,39 @@ int target_listen(struct target *t, struct kernel *k, uint8_t level_min, struct 
 		}
 	}
 	return 0;
+}
+
+/* The new links come before the old ones go, so that the levels stay on. */
+int target_follow(struct target *t, struct kernel *k, uint8_t level, struct why *why)
+{
+	struct target_file *old;
+	unsigned int i, l;
+	int err;
+
+	if (thread_lives(t->alive))
+		return 0;
+	err = thread_find(t);
+	if (err)
+		return err;
+	old = malloc(t->file_cnt * sizeof(*old));
+	if (!old)
+		return -ENOMEM;
+	memcpy(old, t->files, t->file_cnt * sizeof(*old));
+	for (i = 0; i < t->file_cnt; i++) {
+		t->files[i].batch = NULL;
+		memset(t->files[i].level, 0, sizeof(t->files[i].level));
+	}
+	t->registry_cnt = 0; /* says the kernel through which thread */
+	err = target_attach(t, k, why);
+	if (!err)
+		err = target_listen(t, k, level, why);
+	for (i = 0; i < t->file_cnt; i++) {
+		bpf_link__destroy(old[i].batch);
+		for (l = 0; l < QSLOG_LEVEL_COUNT; l++)
+			bpf_link__destroy(old[i].level[l]);
+	}
+	free(old);
+	return err;
 }
 
 void target_counts_get(const struct target *t, struct target_counts *out)

@@ -37,6 +37,9 @@ int target_attach(struct target *t, struct kernel *k, struct why *why);
 /* Switches levels on, from `level` up, in every file that has sites, and verifies it. May be called
  * again after target_scan() has found more. */
 int target_listen(struct target *t, struct kernel *k, uint8_t level, struct why *why);
+/* Where the thread has ended through which the probes are attached: attaches through another one
+ * of the process. 0 also where nothing has to be done; -ESRCH: the process ends. */
+int target_follow(struct target *t, struct kernel *k, uint8_t level, struct why *why);
 /* Switches the levels off; batches are still taken. */
 void target_mute(struct target *t);
 

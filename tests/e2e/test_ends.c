@@ -141,21 +141,21 @@ int main(void)
 {
 	const char *given = getenv("TEST_SEED");
 	const struct CMUnitTest tests[] = {
-		KERNEL("wait", 128 + SIGKILL, 20, false),
-		KERNEL("kill", 128 + SIGKILL, 4, false),
-		KERNEL("segv", 128 + SIGSEGV, 4, false),
-		KERNEL("abort", 128 + SIGABRT, 4, false),
-		KERNEL("_exit", 0, 4, false),
-		KERNEL("exit", 0, 4, false),
-		KERNEL("return", 0, 4, false),
-		KERNEL("other-thread", 0, 4, false),
+		KERNEL("wait", 128 + SIGKILL, 8, false),
+		KERNEL("kill", 128 + SIGKILL, 2, false),
+		KERNEL("segv", 128 + SIGSEGV, 2, false),
+		KERNEL("abort", 128 + SIGABRT, 2, false),
+		KERNEL("_exit", 0, 2, false),
+		KERNEL("exit", 0, 2, false),
+		KERNEL("return", 0, 2, false),
+		KERNEL("other-thread", 0, 2, false),
 		KERNEL("main-thread", 0, 1, false),
 		KERNEL("join", 0, 1, false),
-		INPROC("return", 0, 4),
-		INPROC("exit", 0, 4),
-		INPROC("join", 0, 1),
-		INPROC("stop-kill", 128 + SIGKILL, 4),
-		INPROC("flush-kill", 128 + SIGKILL, 8),
+		INPROC("return", 0, 3, false),
+		INPROC("exit", 0, 3, false),
+		INPROC("join", 0, 1, false),
+		INPROC("stop-kill", 128 + SIGKILL, 3, false),
+		INPROC("flush-kill", 128 + SIGKILL, 8, false),
 	};
 
 	alarm(170);

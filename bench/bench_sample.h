@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * bench_sample.h - calls to write files with: synthetic ones, and real ones from a folder of
+ * samples. A sample is replayed as often as needed, with fresh timestamps, straight through the
+ * writer.
+ */
+#ifndef QSLOG_BENCH_SAMPLE_H
+#define QSLOG_BENCH_SAMPLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "writer.h"
+
+struct sample_call {
+	uint32_t format;
+	uint32_t bytes;	   /* of the record */
+	uint64_t word_off; /* of the record in words; word 1, the counter, is filled in */
+};
+
+struct sample {
+	char name[64];
+	struct writer_format *formats;
+	struct sample_call *calls;
+	uint64_t *words;
+	uint32_t format_cnt, call_cnt;
+	uint64_t word_cnt;
+};
+
+/* How many samples there are: the synthetic ones and, unless NULL, those of the folder (*.tsv,
+ * one call a line: level, tag, format, i:<int64> or s:<string>..., tabs between). */
+struct sample_list {
+	char **paths; /* of real ones */
+	uint32_t real_cnt, cnt;
+};
+int sample_list_open(struct sample_list *list, const char *dir);
+void sample_list_fini(struct sample_list *list);
+
+/* The nth of the list; `calls` distinct ones where it is synthetic. 0 or a negative errno. */
+int sample_open(struct sample *s, const struct sample_list *list, uint32_t n, uint32_t calls);
+void sample_fini(struct sample *s);
+
+struct sample_written {
+	struct writer_totals totals;
+	uint64_t rows_bytes; /* uncompressed */
+	double seconds;	     /* from the first record to the closed file */
+};
+
+/*
+ * A file of `records` calls. The time between two of them is even in 0 .. 2 * gap_ns. -EBADMSG
+ * where the writer refused or lost any.
+ */
+int sample_write(const struct sample *s, const char *path, uint64_t records, uint32_t gap_ns,
+		 double ns_per_tick, struct sample_written *out);
+
+#endif
