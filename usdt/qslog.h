@@ -39,6 +39,9 @@
 #ifndef QSLOG_ABI_ONLY
 #include <stddef.h>
 #include <stdint.h>
+#ifdef __cplusplus
+#include <type_traits>
+#endif
 #endif
 
 #define QSLOG_ABI_VERSION 1u
@@ -545,7 +548,7 @@ static inline void qslog_priv_count_one(uint64_t *records)
 /* A record being written. */
 struct qslog_priv_record {
 	struct qslog_arena *arena;
-	uint64_t start;
+	uint64_t begin; /* position */
 	uint64_t counter;
 	uint64_t *words;
 };
@@ -571,7 +574,7 @@ QSLOG_PRIV_INLINE int qslog_priv_record_open(struct qslog_priv_record *r, const 
 	r->counter = qslog_priv_counter();
 	words[1] = r->counter;
 	r->arena = arena;
-	r->start = start;
+	r->begin = start;
 	r->words = words;
 	return 1;
 }
@@ -586,7 +589,7 @@ QSLOG_PRIV_INLINE void qslog_priv_record_commit(const struct qslog_priv_record *
 	struct qslog_arena *arena = r->arena;
 
 	qslog_priv_count_one(&arena->records);
-	if (__builtin_expect(*(volatile uint64_t *)&arena->head == r->start, 1)) {
+	if (__builtin_expect(*(volatile uint64_t *)&arena->head == r->begin, 1)) {
 		uint64_t reserved;
 
 		do {
@@ -603,7 +606,9 @@ struct qslog_priv_text {
 	uint64_t slot; /* low half stored length, high half real length */
 };
 
+#ifndef __cplusplus
 static inline uint64_t qslog_priv_take_bool(_Bool v) { return v; }
+#endif
 static inline uint64_t qslog_priv_take_char(char v) { return (unsigned char)v; }
 static inline uint64_t qslog_priv_take_i(long long v) { return (uint64_t)v; }
 static inline uint64_t qslog_priv_take_u(unsigned long long v) { return v; }
@@ -754,6 +759,164 @@ static inline uint64_t *qslog_priv_put_text(uint64_t *p, struct qslog_priv_text 
 #define QSLOG_PRIV_SPAN_EACH_16(m, name, ...) QSLOG_PRIV_EACH_15(m, __VA_ARGS__)
 #define QSLOG_PRIV_SPAN_EACH_17(m, name, ...) QSLOG_PRIV_EACH_16(m, __VA_ARGS__)
 
+#define QSLOG_PRIV_M_ONE(i, a) +1
+#define QSLOG_PRIV_SITE(each, kind, level, tag, format, name, ...)                                  \
+	{QSLOG_SITE_MAGIC, kind, level, (uint8_t)(0 each(QSLOG_PRIV_M_ONE, __VA_ARGS__)), 0,        \
+	 __LINE__, 0, "" format, __FILE__, __func__, tag, name,                                     \
+	 {each(QSLOG_PRIV_M_TYPE, __VA_ARGS__) 0}}
+
+#ifdef __cplusplus
+} /* extern "C" */
+
+/* C++: overloads of qslog_priv_take() do what _Generic does in C, and a variadic template the rest.
+ * std::string, std::string_view and their like are recognised by data() and size(). */
+template <int Type> struct qslog_priv_slot_arg {
+	static constexpr int type = Type;
+	uint64_t slot;
+};
+template <int Type> struct qslog_priv_text_arg {
+	static constexpr int type = Type;
+	struct qslog_priv_text text;
+};
+
+#define QSLOG_PRIV_TAKE_AS(ctype, arg, expression)                                                  \
+	QSLOG_PRIV_INLINE qslog_priv_slot_arg<arg> qslog_priv_take(ctype v) { return {expression}; }
+QSLOG_PRIV_TAKE_AS(bool, QSLOG_ARG_BOOL, v)
+QSLOG_PRIV_TAKE_AS(char, QSLOG_ARG_CHAR, (unsigned char)v)
+QSLOG_PRIV_TAKE_AS(unsigned char, QSLOG_ARG_UINT8, v)
+QSLOG_PRIV_TAKE_AS(signed char, QSLOG_ARG_INT64, (uint64_t)(int64_t)v)
+QSLOG_PRIV_TAKE_AS(short, QSLOG_ARG_INT64, (uint64_t)(int64_t)v)
+QSLOG_PRIV_TAKE_AS(int, QSLOG_ARG_INT64, (uint64_t)(int64_t)v)
+QSLOG_PRIV_TAKE_AS(long, QSLOG_ARG_INT64, (uint64_t)v)
+QSLOG_PRIV_TAKE_AS(long long, QSLOG_ARG_INT64, (uint64_t)v)
+QSLOG_PRIV_TAKE_AS(unsigned short, QSLOG_ARG_UINT64, v)
+QSLOG_PRIV_TAKE_AS(unsigned int, QSLOG_ARG_UINT64, v)
+QSLOG_PRIV_TAKE_AS(unsigned long, QSLOG_ARG_UINT64, v)
+QSLOG_PRIV_TAKE_AS(unsigned long long, QSLOG_ARG_UINT64, v)
+QSLOG_PRIV_TAKE_AS(wchar_t, QSLOG_ARG_UINT64, (uint64_t)v)
+QSLOG_PRIV_TAKE_AS(char16_t, QSLOG_ARG_UINT64, v)
+QSLOG_PRIV_TAKE_AS(char32_t, QSLOG_ARG_UINT64, v)
+QSLOG_PRIV_TAKE_AS(float, QSLOG_ARG_FLOAT, qslog_priv_take_float(v))
+QSLOG_PRIV_TAKE_AS(double, QSLOG_ARG_DOUBLE, qslog_priv_take_double(v))
+QSLOG_PRIV_TAKE_AS(long double, QSLOG_ARG_DOUBLE, qslog_priv_take_double(v))
+QSLOG_PRIV_TAKE_AS(decltype(nullptr), QSLOG_ARG_POINTER, (uint64_t)(uintptr_t)(const void *)v)
+#undef QSLOG_PRIV_TAKE_AS
+template <class T> QSLOG_PRIV_INLINE qslog_priv_slot_arg<QSLOG_ARG_POINTER> qslog_priv_take(T *v)
+{
+	return {(uint64_t)(uintptr_t)v};
+}
+QSLOG_PRIV_INLINE qslog_priv_text_arg<QSLOG_ARG_STR> qslog_priv_take(const char *v)
+{
+	return {qslog_priv_take_cstr(v)};
+}
+QSLOG_PRIV_INLINE qslog_priv_text_arg<QSLOG_ARG_STR> qslog_priv_take(char *v)
+{
+	return {qslog_priv_take_cstr(v)};
+}
+QSLOG_PRIV_INLINE qslog_priv_text_arg<QSLOG_ARG_STR> qslog_priv_take(struct qslog_str v)
+{
+	return {qslog_priv_take_strn(v)};
+}
+QSLOG_PRIV_INLINE qslog_priv_text_arg<QSLOG_ARG_BYTES> qslog_priv_take(struct qslog_blob v)
+{
+	return {qslog_priv_take_blob(v)};
+}
+template <class T, class = typename std::enable_if<std::is_enum<T>::value>::type>
+QSLOG_PRIV_INLINE auto qslog_priv_take(T v)
+{
+	return qslog_priv_take(static_cast<typename std::underlying_type<T>::type>(v));
+}
+QSLOG_PRIV_INLINE const char *qslog_priv_chars(const char *p) { return p; }
+template <class T>
+QSLOG_PRIV_INLINE auto qslog_priv_take(const T &v)
+	-> decltype((void)qslog_priv_chars(v.data()), (void)(size_t)v.size(),
+		    qslog_priv_text_arg<QSLOG_ARG_STR>())
+{
+	return {qslog_priv_take_text(v.data(), v.size())};
+}
+/* The hook for types of the application's own: qslog_value(const T &), found beside the type, says
+ * what to log in its place: a number, a pointer, or a view of text that T keeps. */
+template <class T>
+QSLOG_PRIV_INLINE auto qslog_priv_take(const T &v) -> decltype(qslog_priv_take(qslog_value(v)))
+{
+	return qslog_priv_take(qslog_value(v));
+}
+
+template <int Type> QSLOG_PRIV_INLINE uint64_t qslog_priv_extra(const qslog_priv_slot_arg<Type> &)
+{
+	return 0;
+}
+template <int Type> QSLOG_PRIV_INLINE uint64_t qslog_priv_extra(const qslog_priv_text_arg<Type> &a)
+{
+	return qslog_priv_extra_text(a.text);
+}
+template <int Type> constexpr uint64_t qslog_priv_texts(const qslog_priv_slot_arg<Type> *) { return 0; }
+template <int Type> constexpr uint64_t qslog_priv_texts(const qslog_priv_text_arg<Type> *) { return 1; }
+template <int Type>
+QSLOG_PRIV_INLINE uint64_t qslog_priv_cut(qslog_priv_slot_arg<Type> &, uint64_t)
+{
+	return 0;
+}
+template <int Type>
+QSLOG_PRIV_INLINE uint64_t qslog_priv_cut(qslog_priv_text_arg<Type> &a, uint64_t cap)
+{
+	return qslog_priv_cut_text(&a.text, cap);
+}
+template <int Type>
+QSLOG_PRIV_INLINE uint64_t *qslog_priv_put(uint64_t *p, const qslog_priv_slot_arg<Type> &a)
+{
+	return qslog_priv_put_slot(p, a.slot);
+}
+template <int Type>
+QSLOG_PRIV_INLINE uint64_t *qslog_priv_put(uint64_t *p, const qslog_priv_text_arg<Type> &a)
+{
+	return qslog_priv_put_text(p, a.text);
+}
+
+/* The counter that was recorded; 0: dropped. */
+template <class... Args>
+QSLOG_PRIV_INLINE uint64_t qslog_priv_write_taken(const struct qslog_site *site,
+						  enum qslog_level level, uint64_t listeners,
+						  Args... args)
+{
+	constexpr uint64_t fixed = QSLOG_RECORD_HEADER_BYTES + 8u * sizeof...(Args);
+	constexpr uint64_t texts = (0u + ... + qslog_priv_texts((const Args *)nullptr));
+	uint64_t bytes = (fixed + ... + qslog_priv_extra(args));
+	struct qslog_priv_record r;
+	uint64_t *p;
+
+	if (QSLOG_PRIV_UNLIKELY(bytes > QSLOG_RECORD_BYTES_MAX)) {
+		const uint64_t cap =
+			((QSLOG_RECORD_BYTES_MAX - fixed) / (texts ? texts : 1u)) & ~7ull;
+
+		(void)cap;
+		bytes = (fixed + ... + qslog_priv_cut(args, cap));
+	}
+	if (!qslog_priv_record_open(&r, site, 0, bytes))
+		return 0;
+	p = r.words + 2;
+	((p = qslog_priv_put(p, args)), ...);
+	(void)p;
+	qslog_priv_record_commit(&r);
+	if (qslog_priv_record_wanted(level, listeners))
+		qslog_priv_record_hit(&qslog_priv_control, site, r.words);
+	return r.counter;
+}
+template <class... Args>
+QSLOG_PRIV_INLINE uint64_t qslog_priv_write(const struct qslog_site *site, enum qslog_level level,
+					    uint64_t listeners, const Args &...args)
+{
+	return qslog_priv_write_taken(site, level, listeners, qslog_priv_take(args)...);
+}
+
+#define QSLOG_PRIV_M_TYPE(i, a) (uint8_t)decltype(qslog_priv_take(a))::type,
+#define QSLOG_PRIV_M_ARG(i, a) , a
+#define QSLOG_PRIV_WRITE(each, site, level, listeners, start, ...)                                  \
+	start = qslog_priv_write(site, level, listeners each(QSLOG_PRIV_M_ARG, __VA_ARGS__));
+
+extern "C" {
+#else
+#define QSLOG_PRIV_M_TYPE(i, a) (uint8_t)QSLOG_PRIV_TYPE(a),
 #define QSLOG_PRIV_TYPE(x)                                                                          \
 	_Generic((x), _Bool: QSLOG_ARG_BOOL, char: QSLOG_ARG_CHAR, unsigned char: QSLOG_ARG_UINT8,  \
 		 signed char: QSLOG_ARG_INT64, short: QSLOG_ARG_INT64, int: QSLOG_ARG_INT64,        \
@@ -783,21 +946,15 @@ static inline uint64_t *qslog_priv_put_text(uint64_t *p, struct qslog_priv_text 
 #define QSLOG_PRIV_PUT(p, v)                                                                        \
 	_Generic((v), struct qslog_priv_text: qslog_priv_put_text, default: qslog_priv_put_slot)(p, v)
 
-#define QSLOG_PRIV_M_TYPE(i, a) (uint8_t)QSLOG_PRIV_TYPE(a),
-#define QSLOG_PRIV_M_ONE(i, a) +1
 #define QSLOG_PRIV_M_TAKE(i, a) __extension__ __auto_type qslog_priv_a##i = QSLOG_PRIV_TAKE(a);
 #define QSLOG_PRIV_M_EXTRA(i, a) +QSLOG_PRIV_EXTRA(qslog_priv_a##i)
 #define QSLOG_PRIV_M_TEXTS(i, a) +QSLOG_PRIV_IS_TEXT(qslog_priv_a##i)
 #define QSLOG_PRIV_M_CUT(i, a) +QSLOG_PRIV_CUT(qslog_priv_a##i, qslog_priv_cap)
 #define QSLOG_PRIV_M_PUT(i, a) qslog_priv_p = QSLOG_PRIV_PUT(qslog_priv_p, qslog_priv_a##i);
 
-#define QSLOG_PRIV_SITE(each, kind, level, tag, format, name, ...)                                  \
-	{QSLOG_SITE_MAGIC, kind, level, (uint8_t)(0 each(QSLOG_PRIV_M_ONE, __VA_ARGS__)), 0,        \
-	 __LINE__, 0, "" format, __FILE__, __func__, tag, name,                                     \
-	 {each(QSLOG_PRIV_M_TYPE, __VA_ARGS__) 0}}
 
-/* Writes the record of `site`; what = statements run with the open record qslog_priv_r. */
-#define QSLOG_PRIV_WRITE(each, site, level, listeners, what, ...)                                          \
+/* Writes the record of `site`; `start` becomes its counter, or stays as it is when it is dropped. */
+#define QSLOG_PRIV_WRITE(each, site, level, listeners, start, ...)                                  \
 	each(QSLOG_PRIV_M_TAKE, __VA_ARGS__)                                                        \
 	struct qslog_priv_record qslog_priv_r;                                                      \
 	uint64_t qslog_priv_bytes = QSLOG_RECORD_HEADER_BYTES +                                     \
@@ -819,10 +976,11 @@ static inline uint64_t *qslog_priv_put_text(uint64_t *p, struct qslog_priv_text 
 		each(QSLOG_PRIV_M_PUT, __VA_ARGS__)                                                 \
 		(void)qslog_priv_p;                                                                 \
 		qslog_priv_record_commit(&qslog_priv_r);                                            \
-		what                                                                                \
+		start = qslog_priv_r.counter;                                                       \
 		if (qslog_priv_record_wanted(level, listeners))                                     \
 			qslog_priv_record_hit(&qslog_priv_control, site, qslog_priv_r.words);       \
 	}
+#endif /* __cplusplus */
 
 #define QSLOG_PRIV_LOG(level_, tag_, ...)                                                           \
 	do {                                                                                        \
@@ -832,8 +990,10 @@ static inline uint64_t *qslog_priv_put_text(uint64_t *p, struct qslog_priv_text 
 					__VA_ARGS__);                                               \
 		const uint64_t qslog_priv_on = qslog_priv_listeners(level_);                        \
 		if (QSLOG_PRIV_UNLIKELY(qslog_priv_on)) {                                           \
+			uint64_t qslog_priv_counter_ = 0;                                           \
 			QSLOG_PRIV_WRITE(QSLOG_PRIV_EACH, &qslog_priv_site, level_, qslog_priv_on,  \
-					 , __VA_ARGS__)                                             \
+					 qslog_priv_counter_, __VA_ARGS__)                          \
+			(void)qslog_priv_counter_;                                                  \
 		}                                                                                   \
 	} while (0)
 
@@ -847,7 +1007,7 @@ static inline uint64_t *qslog_priv_put_text(uint64_t *p, struct qslog_priv_text 
 		const uint64_t qslog_priv_on = qslog_priv_listeners(QSLOG_SPAN_LEVEL);              \
 		if (QSLOG_PRIV_UNLIKELY(qslog_priv_on)) {                                           \
 			QSLOG_PRIV_WRITE(QSLOG_PRIV_SPAN_EACH, &site_, QSLOG_SPAN_LEVEL, qslog_priv_on, \
-					 qslog_priv_span.start = qslog_priv_r.counter;,             \
+					 qslog_priv_span.start,                                     \
 					 __VA_ARGS__)                                               \
 			/* Dropped and counted; leaving it is recorded all the same. */             \
 			if (QSLOG_PRIV_UNLIKELY(!qslog_priv_span.start))                            \

@@ -4,6 +4,7 @@
 # attach.sh - attaching to a running program and leaving it again: nothing of it remains, what was
 # logged is in the file soon, levels and tags are filtered. (needs-bpf)
 set -uo pipefail
+PS4="+\t "
 . "$(dirname "$0")/lib.sh"
 
 speaker_start 1 speaker
