@@ -268,18 +268,23 @@ static void searches(struct bench *b, enum mode mode)
 		search(b, mode, threads);
 }
 
-int main(void)
+/* kernel [kernel|inproc] */
+int main(int argc, char **argv)
 {
+	const char *only = argc > 1 ? argv[1] : NULL;
 	struct bench b;
 
 	if (bench_begin(&b, "kernel", LIMIT_SECONDS))
 		return 1;
-	if (geteuid() == 0) {
+	if (only && strcmp(only, "kernel") != 0) {
+		/* in-process only */
+	} else if (geteuid() == 0) {
 		sweep(&b, MODE_KERNEL);
 		searches(&b, MODE_KERNEL);
 	} else {
 		printf("# kernel mode is not measured: needs root\n");
 	}
-	searches(&b, MODE_INPROC);
+	if (!only || strcmp(only, "inproc") == 0)
+		searches(&b, MODE_INPROC);
 	return bench_end(&b);
 }

@@ -44,7 +44,7 @@ struct site {
 struct ingest_process {
 	struct ingest *in;
 	uint32_t process;
-	uint64_t since;
+	uint64_t since, until;
 	uint64_t no_arena;
 	struct ingest_source source;
 	char *tag;
@@ -91,9 +91,16 @@ int ingest_process_add(struct ingest *in, uint32_t process, const char *tag, uin
 	p->in = in;
 	p->process = process;
 	p->since = since;
+	p->until = UINT64_MAX;
 	p->source = *source;
 	*out = p;
 	return 0;
+}
+
+void ingest_process_window(struct ingest_process *p, uint64_t since, uint64_t until)
+{
+	p->since = since;
+	p->until = until;
 }
 
 void ingest_process_remove(struct ingest_process *p)
@@ -289,7 +296,7 @@ static int record_take(struct ingest_process *p, struct stream *s, const uint64_
 	int err;
 
 	s->records++;
-	if (record[1] < p->since)
+	if (record[1] < p->since || record[1] > p->until)
 		return 0;
 	err = site_find(p, record[0] & QSLOG_RECORD_SITE_MASK, &site);
 	if (err)

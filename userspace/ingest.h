@@ -53,10 +53,14 @@ int ingest_open(struct ingest **out, struct writer *writer, const struct ingest_
 void ingest_close(struct ingest *in); /* NULL is accepted */
 
 /* Records with a timestamp counter before `since` belong to an earlier listener and are passed
- * over. `process` is the writer's index; `tag` its sites' default tag, copied. */
+ * over (see ingest_process_window). `process` is the writer's index; `tag` its sites' default tag, copied. */
 int ingest_process_add(struct ingest *in, uint32_t process, const char *tag, uint64_t since,
 		       const struct ingest_source *source, struct ingest_process **out);
 void ingest_process_remove(struct ingest_process *p); /* NULL is accepted */
+
+/* Only records with a timestamp counter from `since` to `until` are taken from now on; others are
+ * no loss. Levels are switched on and off one after the other: within the window all are on. */
+void ingest_process_window(struct ingest_process *p, uint64_t since, uint64_t until);
 
 int ingest_batch(struct ingest_process *p, const struct ingest_batch *batch);
 

@@ -204,7 +204,9 @@ static int attach_running(struct session *s, struct why *why)
 	if (err)
 		return why_set(why, err, "cannot read the arenas of process %d: %s",
 			       (int)target_pid(s->target), strerror(-err));
-	return target_listen(s->target, s->kernel, s->options->level, why);
+	err = target_listen(s->target, s->kernel, s->options->level, why);
+	target_window_begin(s->target);
+	return err;
 }
 
 static int target_start(struct session *s, struct why *why)
@@ -329,6 +331,7 @@ static void tick(struct session *s)
 	(void)!read(s->timer, &expirations, sizeof(expirations));
 	(void)kernel_pull(s->kernel, false);
 	(void)kernel_consume(s->kernel, CONSUME_BYTES);
+	target_lost_count(s->target);
 	output_error_say(s, writer_flush(s->writer));
 	rescan(s, now);
 	status_show(s, now);
@@ -410,6 +413,7 @@ static void drain(struct session *s)
 	int round;
 	int64_t got;
 
+	target_window_end(s->target);
 	target_mute(s->target);
 	for (round = 0; round < FINISH_ROUNDS; round++) {
 		if (kernel_pull(s->kernel, false))
@@ -433,8 +437,10 @@ int session_finish(struct session *s, struct writer_totals *totals, struct why *
 
 	status_clear(s);
 	consume_all(s);
-	if (!s->target_ended)
+	if (!s->target_ended) {
 		drain(s);
+		target_lost_count(s->target);
+	}
 	kernel_arenas(s->kernel, target_pid(s->target), arena_account, s);
 	(void)writer_flush(s->writer);
 	if (s->live) {

@@ -9,7 +9,7 @@
 #include "target.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,14 +54,39 @@ struct target {
 		uint64_t inode;
 	} *seen; /* files looked at already */
 	size_t seen_cnt;
-	uint64_t since; /* counter before the levels were switched on */
+	uint64_t since; /* counter at which the file begins */
 };
+
+/* The process of a thread; 0: there is none with this id. */
+static pid_t process_of(pid_t tid)
+{
+	char path[32], status[512], *tgid;
+	size_t len;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	len = fread(status, 1, sizeof(status) - 1, file);
+	fclose(file);
+	status[len] = '\0';
+	tgid = strstr(status, "\nTgid:");
+	return tgid ? (pid_t)strtol(tgid + 6, NULL, 10) : 0;
+}
 
 static int process_error(pid_t pid, int err, struct why *why)
 {
+	pid_t process;
+
 	switch (err) {
+	case -EINVAL: /* of pidfd_open(2), before 6.14 */
 	case -ESRCH:
 	case -ENOENT:
+		process = process_of(pid);
+		if (process > 0 && process != pid)
+			return why_set(why, -ESRCH, "%d is a thread of process %d; give the id of "
+				       "the process", (int)pid, (int)process);
 		return why_set(why, -ESRCH, "no process with id %d (has it ended?)", (int)pid);
 	case -EPERM:
 	case -EACCES:
@@ -116,12 +141,7 @@ int target_open(struct target **out, pid_t pid, struct why *why)
 	t->pid = pid;
 	t->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (t->pidfd < 0) {
-		err = -errno;
-		/* EINVAL: a thread that is not its group's leader. */
-		if (err == -EINVAL)
-			why_set(why, err, "%d is a thread, not a process; give its process's id",
-				(int)pid);
-		err = process_error(pid, err, why);
+		err = process_error(pid, -errno, why);
 		goto fail;
 	}
 	err = thread_find(t);
@@ -480,4 +500,29 @@ int target_ingest(struct target *t, struct writer *writer, struct ingest *ingest
 	t->since = counter_now();
 	return ingest_process_add(ingest, (uint32_t)index, t->facts.name, t->since, &source,
 				  &t->process);
+}
+
+void target_lost_count(struct target *t)
+{
+	uint64_t lost, sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < t->file_cnt; i++)
+		if (t->files[i].has_runtime &&
+		    process_read(t->alive,
+				 t->files[i].registry + offsetof(struct qslog_registry, lost), &lost,
+				 sizeof(lost)) == 0)
+			sum += lost;
+	(void)ingest_no_arena(t->process, sum);
+}
+
+void target_window_begin(struct target *t)
+{
+	t->since = counter_now();
+	ingest_process_window(t->process, t->since, UINT64_MAX);
+}
+
+void target_window_end(struct target *t)
+{
+	ingest_process_window(t->process, t->since, counter_now());
 }

@@ -43,9 +43,16 @@ int target_follow(struct target *t, struct kernel *k, uint8_t level, struct why 
 /* Switches the levels off; batches are still taken. */
 void target_mute(struct target *t);
 
+/* The file begins, or ends, at this moment: what was recorded outside is not taken. */
+void target_window_begin(struct target *t);
+void target_window_end(struct target *t);
+
 /* Adds the process to the writer and the ingest. */
 int target_ingest(struct target *t, struct writer *writer, struct ingest *ingest);
 struct ingest_process *target_ingest_process(const struct target *t);
+
+/* Counts what threads lost that could get no arena; to be called while the process lives. */
+void target_lost_count(struct target *t);
 
 struct target_counts {
 	unsigned int files, probes; /* files with qslog probes; probes attached to */

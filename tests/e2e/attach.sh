@@ -4,7 +4,6 @@
 # attach.sh - attaching to a running program and leaving it again: nothing of it remains, what was
 # logged is in the file soon, levels and tags are filtered. (needs-bpf)
 set -uo pipefail
-PS4="+\t "
 . "$(dirname "$0")/lib.sh"
 
 speaker_start 1 speaker
@@ -58,7 +57,7 @@ equal "messages with -t sp*" "$(messages "$dir/c2.qslog")" "I speaker not of the
 
 # Two tracers at once: both have everything. (The kernel counts a semaphore up once per probe.)
 mkfifo "$dir/other"
-timeout --foreground -k 5 60 "$trace" -p "$app" -o "$dir/d1.qslog" >/dev/null 2>"$dir/other" &
+timeout --foreground -k 5 60 "$trace" -p "$app" -o "$dir/d1.qslog" >/dev/null 2>"$dir/other" 5>&- 6<&- &
 other=$!
 exec 8<"$dir/other"
 while read -r -t 30 line <&8 && [[ $line != *attached* ]]; do :; done

@@ -63,7 +63,7 @@ tracer_start() { # ARGS...: returns when it says that it is attached
 	rm -f "$dir/tracer"
 	mkfifo "$dir/tracer" || exit 1
 	: >"$dir/err"
-	timeout --foreground -k 5 100 "$trace" "$@" >"$dir/out" 2>"$dir/tracer" &
+	timeout --foreground -k 5 100 "$trace" "$@" >"$dir/out" 2>"$dir/tracer" 5>&- 6<&- &
 	tracer=$!
 	exec 7<"$dir/tracer"
 	while read -r -t 30 line <&7; do
