@@ -258,6 +258,28 @@ extern "C" {
 #define QSLOGE_TAG(tag, ...) QSLOG_PRIV_LOG(QSLOG_LEVEL_ERROR, "" tag, __VA_ARGS__)
 #define QSLOGF_TAG(tag, ...) QSLOG_PRIV_LOG(QSLOG_LEVEL_FATAL, "" tag, __VA_ARGS__)
 
+/* One call in `n` (> 0) is recorded, the first one included; counted per site over all threads,
+ * about exactly. At most `per_second` (> 0) calls of the site are recorded in a second; how many
+ * were left out is recorded by the next call that is not. */
+#define QSLOGV_EVERY_N(n, ...) QSLOG_PRIV_EVERY_N(QSLOG_LEVEL_VERBOSE, n, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
+#define QSLOGD_EVERY_N(n, ...) QSLOG_PRIV_EVERY_N(QSLOG_LEVEL_DEBUG, n, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
+#define QSLOGI_EVERY_N(n, ...) QSLOG_PRIV_EVERY_N(QSLOG_LEVEL_INFO, n, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
+#define QSLOGW_EVERY_N(n, ...) QSLOG_PRIV_EVERY_N(QSLOG_LEVEL_WARN, n, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
+#define QSLOGE_EVERY_N(n, ...) QSLOG_PRIV_EVERY_N(QSLOG_LEVEL_ERROR, n, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
+#define QSLOGF_EVERY_N(n, ...) QSLOG_PRIV_EVERY_N(QSLOG_LEVEL_FATAL, n, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
+#define QSLOGV_LIMIT(per_second, ...) QSLOG_PRIV_LIMIT(QSLOG_LEVEL_VERBOSE, per_second, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
+#define QSLOGD_LIMIT(per_second, ...) QSLOG_PRIV_LIMIT(QSLOG_LEVEL_DEBUG, per_second, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
+#define QSLOGI_LIMIT(per_second, ...) QSLOG_PRIV_LIMIT(QSLOG_LEVEL_INFO, per_second, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
+#define QSLOGW_LIMIT(per_second, ...) QSLOG_PRIV_LIMIT(QSLOG_LEVEL_WARN, per_second, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
+#define QSLOGE_LIMIT(per_second, ...) QSLOG_PRIV_LIMIT(QSLOG_LEVEL_ERROR, per_second, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
+#define QSLOGF_LIMIT(per_second, ...) QSLOG_PRIV_LIMIT(QSLOG_LEVEL_FATAL, per_second, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
+
+/* QSLOG_MIN_LEVEL (an enum qslog_level, defined before the include): sites below it leave no code.
+ * QSLOG_DISABLE: none does, and the runtime need not be linked. Arguments are still compiled. */
+#ifndef QSLOG_MIN_LEVEL
+#define QSLOG_MIN_LEVEL QSLOG_LEVEL_VERBOSE
+#endif
+
 /* An argument of `len` bytes that needs no NUL: text, and bytes that are not text (shown in hex).
  * `data` may be NULL. More than fits a record (QSLOG_RECORD_BYTES_MAX) is cut, and the cut shown. */
 struct qslog_str {
@@ -599,6 +621,74 @@ QSLOG_PRIV_INLINE void qslog_priv_record_commit(const struct qslog_priv_record *
 		} while (QSLOG_PRIV_UNLIKELY(*(volatile uint64_t *)&arena->reserve != reserved));
 	}
 }
+
+/* --- How many arguments a format takes; -1: not known ("{0}", or more than the limit). C++ counts
+ * while it compiles; in C the optimiser folds this for a literal, and what it cannot fold is not
+ * checked. */
+#ifdef __cplusplus
+} /* extern "C" */
+constexpr int qslog_priv_placeholders(const char *f)
+{
+	int cnt = 0;
+
+	for (; *f; f++) {
+		if (*f != '{')
+			continue;
+		if (f[1] >= '0' && f[1] <= '9')
+			return -1;
+		if (f[1] == '{')
+			f++;
+		else
+			cnt++;
+	}
+	return cnt;
+}
+extern "C" {
+#define QSLOG_PRIV_CHECK(format, cnt)                                                               \
+	static_assert(qslog_priv_placeholders(format) == -1 ||                                      \
+			      qslog_priv_placeholders(format) == (cnt),                             \
+		      "qslog: the format has another number of placeholders than there are "       \
+		      "arguments")
+#elif defined(__OPTIMIZE__)
+void qslog_priv_placeholder_mismatch(void)
+	__attribute__((error("qslog: the format has another number of placeholders than there are "
+			     "arguments")));
+#define QSLOG_PRIV_PLACEHOLDER_STEP                                                                 \
+	f = __builtin_strchr(f, '{');                                                               \
+	if (!f)                                                                                     \
+		return cnt;                                                                         \
+	if (f[1] >= '0' && f[1] <= '9')                                                             \
+		return -1;                                                                          \
+	cnt += f[1] != '{';                                                                         \
+	f += f[1] == '{' ? 2 : 1;
+QSLOG_PRIV_INLINE int qslog_priv_placeholders(const char *f)
+{
+	int cnt = 0;
+
+	QSLOG_PRIV_PLACEHOLDER_STEP QSLOG_PRIV_PLACEHOLDER_STEP QSLOG_PRIV_PLACEHOLDER_STEP
+	QSLOG_PRIV_PLACEHOLDER_STEP QSLOG_PRIV_PLACEHOLDER_STEP QSLOG_PRIV_PLACEHOLDER_STEP
+	QSLOG_PRIV_PLACEHOLDER_STEP QSLOG_PRIV_PLACEHOLDER_STEP QSLOG_PRIV_PLACEHOLDER_STEP
+	QSLOG_PRIV_PLACEHOLDER_STEP
+	return -1;
+}
+#define QSLOG_PRIV_CHECK(format, cnt)                                                               \
+	do {                                                                                        \
+		const int qslog_priv_takes = qslog_priv_placeholders(format);                       \
+		if (__builtin_constant_p(qslog_priv_takes) && qslog_priv_takes >= 0 &&              \
+		    qslog_priv_takes != (cnt))                                                      \
+			qslog_priv_placeholder_mismatch();                                          \
+	} while (0)
+#else
+#define QSLOG_PRIV_CHECK(format, cnt) ((void)0)
+#endif
+
+/* --- At most so many a second. */
+struct qslog_priv_limit {
+	uint64_t second; /* of CLOCK_MONOTONIC */
+	uint64_t left_out;
+	uint32_t passed; /* in that second */
+};
+int qslog_priv_limit_pass(struct qslog_priv_limit *limit, uint32_t per_second, uint64_t *left_out);
 
 /* --- Arguments: captured once as a slot (and, for strings, data), then sized, then stored. */
 struct qslog_priv_text {
@@ -988,12 +1078,46 @@ extern "C" {
 			QSLOG_PRIV_SITE(QSLOG_PRIV_EACH, QSLOG_SITE_LOG, level_, tag_,              \
 					QSLOG_PRIV_FIRST(__VA_ARGS__), (const char *)0,             \
 					__VA_ARGS__);                                               \
-		const uint64_t qslog_priv_on = qslog_priv_listeners(level_);                        \
+		const uint64_t qslog_priv_on =                                                      \
+			(level_) >= QSLOG_MIN_LEVEL ? qslog_priv_listeners(level_) : 0;             \
+		QSLOG_PRIV_CHECK(QSLOG_PRIV_FIRST(__VA_ARGS__),                                     \
+				 0 QSLOG_PRIV_EACH(QSLOG_PRIV_M_ONE, __VA_ARGS__));                 \
 		if (QSLOG_PRIV_UNLIKELY(qslog_priv_on)) {                                           \
 			uint64_t qslog_priv_counter_ = 0;                                           \
 			QSLOG_PRIV_WRITE(QSLOG_PRIV_EACH, &qslog_priv_site, level_, qslog_priv_on,  \
 					 qslog_priv_counter_, __VA_ARGS__)                          \
 			(void)qslog_priv_counter_;                                                  \
+		}                                                                                   \
+	} while (0)
+
+#define QSLOG_PRIV_EVERY_N(level_, n_, ...)                                                         \
+	do {                                                                                        \
+		static uint32_t qslog_priv_calls;                                                   \
+		if ((level_) >= QSLOG_MIN_LEVEL &&                                                  \
+		    QSLOG_PRIV_UNLIKELY(qslog_priv_listeners(level_))) {                            \
+			uint32_t qslog_priv_call =                                                  \
+				__atomic_load_n(&qslog_priv_calls, __ATOMIC_RELAXED);               \
+			__atomic_store_n(&qslog_priv_calls, qslog_priv_call + 1, __ATOMIC_RELAXED); \
+			if (qslog_priv_call % (uint32_t)(n_) == 0)                                  \
+				QSLOG_PRIV_LOG(level_, __VA_ARGS__);                                \
+		}                                                                                   \
+	} while (0)
+#define QSLOG_PRIV_LIMIT(level_, per_second_, tag_, ...)                                            \
+	do {                                                                                        \
+		static struct qslog_priv_limit qslog_priv_limited;                                  \
+		if ((level_) >= QSLOG_MIN_LEVEL &&                                                  \
+		    QSLOG_PRIV_UNLIKELY(qslog_priv_listeners(level_))) {                            \
+			uint64_t qslog_priv_left_out = 0;                                           \
+			if (qslog_priv_limit_pass(&qslog_priv_limited, (uint32_t)(per_second_),     \
+						  &qslog_priv_left_out)) {                          \
+				if (qslog_priv_left_out)                                            \
+					QSLOG_PRIV_LOG(level_, tag_,                                \
+						       "{left_out} calls left out by the limit of " \
+						       "{per_second} a second",                     \
+						       qslog_priv_left_out,                         \
+						       (uint32_t)(per_second_));                    \
+				QSLOG_PRIV_LOG(level_, tag_, __VA_ARGS__);                          \
+			}                                                                           \
 		}                                                                                   \
 	} while (0)
 
@@ -1004,7 +1128,10 @@ extern "C" {
 #define QSLOG_PRIV_SPAN_ENTER(site_, ...)                                                           \
 	__extension__({                                                                             \
 		struct qslog_span qslog_priv_span = {&site_, 0};                                    \
-		const uint64_t qslog_priv_on = qslog_priv_listeners(QSLOG_SPAN_LEVEL);              \
+		const uint64_t qslog_priv_on = QSLOG_SPAN_LEVEL >= QSLOG_MIN_LEVEL ?                \
+						       qslog_priv_listeners(QSLOG_SPAN_LEVEL) : 0;  \
+		QSLOG_PRIV_CHECK(QSLOG_PRIV_SECOND(__VA_ARGS__),                                    \
+				 0 QSLOG_PRIV_SPAN_EACH(QSLOG_PRIV_M_ONE, __VA_ARGS__));            \
 		if (QSLOG_PRIV_UNLIKELY(qslog_priv_on)) {                                           \
 			QSLOG_PRIV_WRITE(QSLOG_PRIV_SPAN_EACH, &site_, QSLOG_SPAN_LEVEL, qslog_priv_on, \
 					 qslog_priv_span.start,                                     \

@@ -361,6 +361,25 @@ void qslog_priv_record_hit(const struct qslog_control *control, const struct qsl
 	errno = saved_errno;
 }
 
+/* Threads may meet here: a call more or less passes then. */
+int qslog_priv_limit_pass(struct qslog_priv_limit *limit, uint32_t per_second, uint64_t *left_out)
+{
+	uint64_t second = monotonic_ns() / 1000000000u;
+
+	if (__atomic_load_n(&limit->second, __ATOMIC_RELAXED) != second) {
+		__atomic_store_n(&limit->second, second, __ATOMIC_RELAXED);
+		__atomic_store_n(&limit->passed, 1, __ATOMIC_RELAXED);
+		*left_out = __atomic_exchange_n(&limit->left_out, 0, __ATOMIC_RELAXED);
+		return 1;
+	}
+	if (__atomic_load_n(&limit->passed, __ATOMIC_RELAXED) < per_second) {
+		__atomic_fetch_add(&limit->passed, 1, __ATOMIC_RELAXED);
+		return 1;
+	}
+	__atomic_fetch_add(&limit->left_out, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
 /* --- Modules: programs and libraries with sites. */
 
 static void control_levels_apply(struct qslog_control *control)
