@@ -275,7 +275,8 @@ extern "C" {
 #define QSLOGF_LIMIT(per_second, ...) QSLOG_PRIV_LIMIT(QSLOG_LEVEL_FATAL, per_second, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
 
 /* QSLOG_MIN_LEVEL (an enum qslog_level, defined before the include): sites below it leave no code.
- * QSLOG_DISABLE: none does, and the runtime need not be linked. Arguments are still compiled. */
+ * QSLOG_DISABLE: none does, and where only macros are used the runtime need not be linked.
+ * Arguments are compiled all the same. */
 #ifndef QSLOG_MIN_LEVEL
 #define QSLOG_MIN_LEVEL QSLOG_LEVEL_VERBOSE
 #endif
@@ -368,8 +369,15 @@ struct qslog_options {
 	int level;	      /* lowest recorded, enum qslog_level; -1: QSLOG_LEVEL, else verbose */
 	unsigned int flush_ms; /* 1..60000; 0: QSLOG_FLUSH_MS, else 100 */
 	size_t arena_bytes;   /* per thread, power of two, 256 KiB..64 MiB; 0: QSLOG_ARENA_SIZE, else 1 MiB */
+	int on_full;	      /* enum qslog_on_full; -1: QSLOG_ON_FULL=drop|block, else drop */
 };
-#define QSLOG_OPTIONS_INIT {sizeof(struct qslog_options), NULL, -1, 0, 0}
+#define QSLOG_OPTIONS_INIT {sizeof(struct qslog_options), NULL, -1, 0, 0, -1}
+
+/* What a thread does that writes faster than the collector takes. (A tracer is never waited for.) */
+enum qslog_on_full {
+	QSLOG_ON_FULL_DROP = 0, /* the new record is dropped and counted */
+	QSLOG_ON_FULL_BLOCK = 1 /* the thread waits; in a signal handler amid a record it drops */
+};
 
 /* NULL: environment, then defaults. 0; -EINVAL: an option out of range or no path; -EALREADY: it
  * runs already; else the -errno of the output file or of the thread. */
@@ -419,6 +427,7 @@ void qslog_priv_module_remove(struct qslog_control *control);
 #error "qslog: x86-64 and arm64 only"
 #endif
 
+#ifndef QSLOG_DISABLE
 /* The guard is for link-time optimisation, which puts several files' assembly into one. */
 __asm__(".ifndef qslog_priv_control\n"
 	".macro qslog_priv_probe name, offset, args\n"
@@ -492,6 +501,8 @@ void qslog_priv_module_fini(void)
 {
 	qslog_priv_module_remove(&qslog_priv_control);
 }
+
+#endif /* QSLOG_DISABLE */
 
 /* --- Who listens: not 0 if anybody does at the level; the word of qslog:record is part of it.
  * With a constant level this is one load (and, at four of the levels, a mask). */
@@ -1072,14 +1083,23 @@ extern "C" {
 	}
 #endif /* __cplusplus */
 
-#define QSLOG_PRIV_LOG(level_, tag_, ...)                                                           \
+#ifdef QSLOG_DISABLE
+#define QSLOG_PRIV_LOG(...)                                                                         \
+	do {                                                                                        \
+		if (0)                                                                              \
+			QSLOG_PRIV_LOG_ALWAYS(__VA_ARGS__);                                         \
+	} while (0)
+#else
+#define QSLOG_PRIV_LOG(...) QSLOG_PRIV_LOG_ALWAYS(__VA_ARGS__)
+#endif
+#define QSLOG_PRIV_LOG_ALWAYS(level_, tag_, ...)                                                    \
 	do {                                                                                        \
 		static const struct qslog_site qslog_priv_site =                                    \
 			QSLOG_PRIV_SITE(QSLOG_PRIV_EACH, QSLOG_SITE_LOG, level_, tag_,              \
 					QSLOG_PRIV_FIRST(__VA_ARGS__), (const char *)0,             \
 					__VA_ARGS__);                                               \
 		const uint64_t qslog_priv_on =                                                      \
-			(level_) >= QSLOG_MIN_LEVEL ? qslog_priv_listeners(level_) : 0;             \
+			QSLOG_PRIV_COMPILED(level_) ? qslog_priv_listeners(level_) : 0;             \
 		QSLOG_PRIV_CHECK(QSLOG_PRIV_FIRST(__VA_ARGS__),                                     \
 				 0 QSLOG_PRIV_EACH(QSLOG_PRIV_M_ONE, __VA_ARGS__));                 \
 		if (QSLOG_PRIV_UNLIKELY(qslog_priv_on)) {                                           \
@@ -1090,10 +1110,15 @@ extern "C" {
 		}                                                                                   \
 	} while (0)
 
+#ifdef QSLOG_DISABLE
+#define QSLOG_PRIV_COMPILED(level) 0
+#else
+#define QSLOG_PRIV_COMPILED(level) ((level) >= QSLOG_MIN_LEVEL)
+#endif
 #define QSLOG_PRIV_EVERY_N(level_, n_, ...)                                                         \
 	do {                                                                                        \
 		static uint32_t qslog_priv_calls;                                                   \
-		if ((level_) >= QSLOG_MIN_LEVEL &&                                                  \
+		if (QSLOG_PRIV_COMPILED(level_) &&                                                  \
 		    QSLOG_PRIV_UNLIKELY(qslog_priv_listeners(level_))) {                            \
 			uint32_t qslog_priv_call =                                                  \
 				__atomic_load_n(&qslog_priv_calls, __ATOMIC_RELAXED);               \
@@ -1105,7 +1130,7 @@ extern "C" {
 #define QSLOG_PRIV_LIMIT(level_, per_second_, tag_, ...)                                            \
 	do {                                                                                        \
 		static struct qslog_priv_limit qslog_priv_limited;                                  \
-		if ((level_) >= QSLOG_MIN_LEVEL &&                                                  \
+		if (QSLOG_PRIV_COMPILED(level_) &&                                                  \
 		    QSLOG_PRIV_UNLIKELY(qslog_priv_listeners(level_))) {                            \
 			uint64_t qslog_priv_left_out = 0;                                           \
 			if (qslog_priv_limit_pass(&qslog_priv_limited, (uint32_t)(per_second_),     \
@@ -1125,10 +1150,15 @@ extern "C" {
 	static const struct qslog_site site = QSLOG_PRIV_SITE(                                      \
 		QSLOG_PRIV_SPAN_EACH, QSLOG_SITE_SPAN, QSLOG_SPAN_LEVEL, QSLOG_PRIV_FILE_TAG,       \
 		QSLOG_PRIV_SECOND(__VA_ARGS__), "" QSLOG_PRIV_FIRST(__VA_ARGS__), __VA_ARGS__)
-#define QSLOG_PRIV_SPAN_ENTER(site_, ...)                                                           \
+#ifdef QSLOG_DISABLE
+#define QSLOG_PRIV_SPAN_ENTER(site_, ...) {&site_, 0}
+#else
+#define QSLOG_PRIV_SPAN_ENTER(...) QSLOG_PRIV_SPAN_ENTER_ALWAYS(__VA_ARGS__)
+#endif
+#define QSLOG_PRIV_SPAN_ENTER_ALWAYS(site_, ...)                                                    \
 	__extension__({                                                                             \
 		struct qslog_span qslog_priv_span = {&site_, 0};                                    \
-		const uint64_t qslog_priv_on = QSLOG_SPAN_LEVEL >= QSLOG_MIN_LEVEL ?                \
+		const uint64_t qslog_priv_on = QSLOG_PRIV_COMPILED(QSLOG_SPAN_LEVEL) ?              \
 						       qslog_priv_listeners(QSLOG_SPAN_LEVEL) : 0;  \
 		QSLOG_PRIV_CHECK(QSLOG_PRIV_SECOND(__VA_ARGS__),                                    \
 				 0 QSLOG_PRIV_SPAN_EACH(QSLOG_PRIV_M_ONE, __VA_ARGS__));            \
@@ -1151,6 +1181,9 @@ extern "C" {
 /* Leaves a span: the record's one slot is the counter at which the span was entered. */
 static inline void qslog_span_end(struct qslog_span *span)
 {
+#ifdef QSLOG_DISABLE
+	(void)span;
+#else
 	uint64_t start = span->start;
 
 	if (QSLOG_PRIV_UNLIKELY(start)) {
@@ -1167,6 +1200,7 @@ static inline void qslog_span_end(struct qslog_span *span)
 				qslog_priv_record_hit(&qslog_priv_control, span->site, r.words);
 		}
 	}
+#endif
 }
 
 /* --- What qslog_runtime.c and libqslog's collector share. */
@@ -1179,6 +1213,7 @@ struct qslog_priv_process {
 	uint32_t collector; /* enum qslog_priv_collector_state */
 	int collector_level; /* lowest level that it records; QSLOG_LEVEL_COUNT: none */
 	uint64_t arena_bytes; /* of new arenas */
+	int on_full;	      /* enum qslog_on_full */
 };
 extern struct qslog_priv_process qslog_priv_process __attribute__((visibility("hidden")));
 extern struct qslog_registry qslog_priv_registry __attribute__((visibility("hidden")));

@@ -31,6 +31,8 @@
 #define TABLE_MIN 512u
 /* An ended arena that a tracer may not have read to its end is left alone this long. */
 #define ENDED_REST_NS 1000000000ull
+/* Between two looks at whether the collector has made room, with QSLOG_ON_FULL_BLOCK. */
+#define BLOCK_NS 20000
 
 /* Both have file contents (not .bss), since a semaphore is found by its offset in the file. */
 struct qslog_registry qslog_priv_registry __attribute__((section(".probes"), used)) = {
@@ -320,6 +322,10 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 		}
 		if (end > full_at) {
 			qslog_priv_collector_wake();
+			if (qslog_priv_process.on_full == QSLOG_ON_FULL_BLOCK && !nested) {
+				nanosleep(&(struct timespec){.tv_nsec = BLOCK_NS}, NULL);
+				continue;
+			}
 			/* Give the reservation back. Where that fails, a handler has reserved
 			 * behind it and found room, so there is room for this one too. */
 			if (__atomic_compare_exchange_n(&arena->reserve, &expected, start, 0,

@@ -322,6 +322,16 @@ static int options_complete(struct qslog_options *o, const struct qslog_options 
 	if (o->arena_bytes < QSLOG_ARENA_BYTES_MIN || o->arena_bytes > QSLOG_ARENA_BYTES_MAX ||
 	    (o->arena_bytes & (o->arena_bytes - 1)))
 		return -EINVAL;
+	if (o->on_full == -1) {
+		text = secure_getenv("QSLOG_ON_FULL");
+		o->on_full = QSLOG_ON_FULL_DROP;
+		if (text && strcmp(text, "block") == 0)
+			o->on_full = QSLOG_ON_FULL_BLOCK;
+		else if (text && strcmp(text, "drop") != 0)
+			return -EINVAL;
+	}
+	if (o->on_full != QSLOG_ON_FULL_DROP && o->on_full != QSLOG_ON_FULL_BLOCK)
+		return -EINVAL;
 	percent = strstr(o->path, "%p");
 	if (percent)
 		len = snprintf(path, PATH_MAX, "%.*s%d%s", (int)(percent - o->path), o->path,
@@ -384,6 +394,7 @@ static int collector_start(struct collector *c, const struct qslog_options *opti
 
 	sigfillset(&all);
 	qslog_priv_process.arena_bytes = options->arena_bytes;
+	qslog_priv_process.on_full = options->on_full;
 	c->flush_ms = options->flush_ms;
 	c->level = options->level;
 	c->stop = 0;
