@@ -5,6 +5,7 @@
 
 #include "bench_calls.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,27 @@ char call_texts[TEXT_CNT][16] = {
 	"mikem-01234", "novem-01234", "oscar-01234", "papap-01234",
 };
 
-static char ring[RING_BYTES + RING_SLACK] __attribute__((aligned(4096)));
+static char first_ring[RING_BYTES + RING_SLACK] __attribute__((aligned(4096)));
+static char *ring = first_ring;
+static uint64_t ring_mask = RING_BYTES - 1;
+
+int calls_floor_ring(uint64_t bytes)
+{
+	void *grown;
+
+	if (bytes == ring_mask + 1)
+		return 0;
+	if (!bytes || (bytes & (bytes - 1)))
+		return -EINVAL;
+	if (posix_memalign(&grown, 4096, bytes + RING_SLACK))
+		return -ENOMEM;
+	memset(grown, 0, bytes + RING_SLACK);
+	if (ring != first_ring)
+		free(ring);
+	ring = grown;
+	ring_mask = bytes - 1;
+	return 0;
+}
 
 #define CALL_A_DO(v) QSLOGI("nothing to say")
 #define CALL_B_DO(v) QSLOGI("value {}", v)
@@ -72,9 +93,10 @@ CALL_LOOPS(c, CALL_C_DO)
 CALL_LOOPS(span, CALL_SPAN_DO)
 CALL_LOOPS(nothing, CALL_NOTHING_DO)
 
-static uint64_t *floor_header(uint64_t *pos, uint64_t bytes)
+/* The ring is passed by value: a global would be loaded anew at each record. */
+static uint64_t *floor_header(char *base, uint64_t mask, uint64_t *pos, uint64_t bytes)
 {
-	uint64_t *words = (uint64_t *)(ring + (*pos & (RING_BYTES - 1)));
+	uint64_t *words = (uint64_t *)(base + (*pos & mask));
 
 	words[0] = (uint64_t)(uintptr_t)call_texts + (bytes << 45);
 	words[1] = qslog_priv_counter();
@@ -87,12 +109,12 @@ static void floor_text(uint64_t *words, const char *text)
 	memcpy(words, text, 16);
 }
 
-#define FLOOR_A_DO(v) (void)floor_header(&pos, 16)
-#define FLOOR_B_DO(v) floor_header(&pos, 24)[0] = (v)
+#define FLOOR_A_DO(v) (void)floor_header(base, mask, &pos, 16)
+#define FLOOR_B_DO(v) floor_header(base, mask, &pos, 24)[0] = (v)
 #define FLOOR_C_DO(v)                                                                              \
 	do {                                                                                       \
 		const double real = (double)(int)(v) * 0.5;                                        \
-		uint64_t *words = floor_header(&pos, 56);                                          \
+		uint64_t *words = floor_header(base, mask, &pos, 56);                                          \
                                                                                                    \
 		words[0] = (uint64_t)(int)(v);                                                     \
 		memcpy(&words[1], &real, 8);                                                       \
@@ -101,11 +123,11 @@ static void floor_text(uint64_t *words, const char *text)
 	} while (0)
 #define FLOOR_SPAN_DO(v)                                                                           \
 	do {                                                                                       \
-		uint64_t *enter = floor_header(&pos, 24), *leave;                                  \
+		uint64_t *enter = floor_header(base, mask, &pos, 24), *leave;                                  \
                                                                                                    \
 		enter[0] = (v);                                                                    \
 		BENCH_BARRIER();                                                                   \
-		leave = floor_header(&pos, 24);                                                    \
+		leave = floor_header(base, mask, &pos, 24);                                                    \
 		leave[0] = enter[-1];                                                              \
 	} while (0)
 
@@ -114,6 +136,8 @@ static void floor_text(uint64_t *words, const char *text)
 							       struct call_values *c)              \
 	{                                                                                          \
 		const uint64_t step = c->step, begin = bench_ticks();                              \
+		const uint64_t mask = ring_mask;                                                   \
+		char *const base = ring;                                                           \
 		uint64_t v = c->value, pos = 0, i;                                                 \
                                                                                                    \
 		for (i = 0; i < cnt; i++, v += step) {                                             \

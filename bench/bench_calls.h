@@ -34,6 +34,9 @@ const char *call_kind_name(enum call_kind kind);
 unsigned int call_records(enum call_kind kind); /* per call */
 unsigned int call_bytes(enum call_kind kind);	/* of records per call */
 
+/* The floor's ring is as large as the arena (power of two, 256 KiB at first). 0 or -errno. */
+int calls_floor_ring(uint64_t bytes);
+
 /* `cnt` calls; returns the counter ticks that they took. */
 uint64_t calls_run(enum call_kind kind, uint64_t cnt, struct call_values *values);
 uint64_t calls_floor_off(uint64_t cnt, struct call_values *values);

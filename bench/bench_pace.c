@@ -81,8 +81,9 @@ static void *paced_main(void *arg)
 
 int pace_run(const struct pace_plan *plan, double ns_per_tick, struct pace_result *out)
 {
-	struct paced threads[PACE_THREADS_MAX];
-	pthread_barrier_t begin;
+	/* Static: where not all threads can be made, the others wait until the process ends. */
+	static struct paced threads[PACE_THREADS_MAX];
+	static pthread_barrier_t begin;
 	unsigned int i;
 	int err;
 
@@ -100,7 +101,7 @@ int pace_run(const struct pace_plan *plan, double ns_per_tick, struct pace_resul
 		threads[i].begin = &begin;
 		err = -pthread_create(&threads[i].thread, NULL, paced_main, &threads[i]);
 		if (err)
-			return err; /* those that wait at the barrier end with the process */
+			return err;
 	}
 	for (i = 0; i < plan->threads; i++) {
 		pthread_join(threads[i].thread, NULL);

@@ -27,6 +27,7 @@
 
 #define LOCK_NAME "qslog-bench.lock"
 #define LOCK_WAIT_NS UINT64_C(900000000000)
+#define FILES_MAX 16
 #define NS_PER_S UINT64_C(1000000000)
 
 uint64_t bench_ticks(void)
@@ -119,12 +120,61 @@ static const char *temporary_dir(void)
 	return dir && *dir ? dir : "/tmp";
 }
 
+/* What a signal handler has to remove: of the one benchmark of this process. */
+static struct {
+	const char *dir;
+	char paths[FILES_MAX][PATH_MAX];
+	unsigned int cnt;
+} leftovers;
+
+static void leftover_add(const char *path)
+{
+	unsigned int i;
+
+	for (i = 0; i < leftovers.cnt; i++)
+		if (strcmp(leftovers.paths[i], path) == 0)
+			return;
+	if (i < FILES_MAX && snprintf(leftovers.paths[i], PATH_MAX, "%s", path) < PATH_MAX)
+		leftovers.cnt++;
+}
+
+static void give_up(int sig)
+{
+	static const char late[] = "bench: the run takes too long, and is ended\n";
+	unsigned int i;
+
+	if (sig == SIGALRM)
+		(void)!write(STDERR_FILENO, late, sizeof(late) - 1);
+	for (i = 0; i < leftovers.cnt; i++)
+		(void)unlink(leftovers.paths[i]);
+	if (leftovers.dir)
+		(void)rmdir(leftovers.dir);
+	_exit(sig == SIGALRM ? 1 : 128 + sig);
+}
+
+static int signals_take(void)
+{
+	static const int signals[] = { SIGALRM, SIGINT, SIGTERM, SIGHUP, SIGPIPE };
+	const struct sigaction action = { .sa_handler = give_up };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (sigaction(signals[i], &action, NULL))
+			return -errno;
+	return 0;
+}
+
 void bench_path(const struct bench *b, char *out, const char *name)
 {
+	char tail[PATH_MAX];
+
 	if (snprintf(out, PATH_MAX, "%s/%s", b->dir, name) >= PATH_MAX) {
 		fprintf(stderr, "bench-%s: the path of %s is too long\n", b->name, name);
 		exit(1);
 	}
+	leftover_add(out);
+	if (snprintf(tail, sizeof(tail), "%s.tail", out) < (int)sizeof(tail))
+		leftover_add(tail);
 }
 
 void bench_remove(const char *path)
@@ -257,15 +307,6 @@ static void header_print(const struct bench *b)
 	fflush(stdout);
 }
 
-static void too_late(int sig)
-{
-	static const char text[] = "bench: the run takes too long, and is ended\n";
-
-	(void)sig;
-	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
-	_exit(1);
-}
-
 int bench_begin(struct bench *b, const char *name, unsigned int limit_seconds)
 {
 	int err;
@@ -287,8 +328,10 @@ int bench_begin(struct bench *b, const char *name, unsigned int limit_seconds)
 			strerror(-err));
 		return err;
 	}
-	if (signal(SIGALRM, too_late) == SIG_ERR)
-		return -errno;
+	leftovers.dir = b->dir;
+	err = signals_take();
+	if (err)
+		return err;
 	alarm(limit_seconds);
 	b->ns_per_tick = ns_per_tick_measure();
 	b->deadline_ns = bench_monotonic_ns() + limit_seconds * NS_PER_S * 8 / 10;

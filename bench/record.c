@@ -2,17 +2,18 @@
 /*
  * record.c - bench-record: nanoseconds per call, off, in-process and in kernel mode, on one thread.
  *
- * A round is a burst of calls (208 KiB of records: several stops, in kernel mode several traps, are
- * among them), next to a burst of the same number of its floor (bench_calls.h), so that what the
- * machine does meanwhile hits both. Shown are the median of the bursts, what 5 and 95 of 100 stay
- * below, and the mean, in which everything is that happened to this thread, being preempted too. The
- * ratio is the median of the bursts' own ratios. The next burst begins when the last has been taken
- * over, so nothing is lost for want of room. In kernel mode the ring buffer has been gone through
- * once before: its memory is touched for the first time then, which takes longer (it depends on the
- * machine, most in a virtual one), and is said in a line of its own. What happens without pauses is measured by
- * bench-kernel and the last table here. Percentiles are of single calls between two fenced reads of
- * the counter, less the median of the same around nothing. Every file is read back: what is in it
- * and what it says was lost must be what was issued.
+ * A round is a burst of calls (13/16 of an arena full of records: several stops, in kernel mode
+ * several traps, are among them, and whatever wakes the collector), next to a burst of the same
+ * number of its floor (bench_calls.h), so that what the machine does meanwhile hits both. Shown
+ * are the median of the bursts, what 5 and 95 of 100 stay below, and the mean, in which everything
+ * is that happened to this thread, being preempted too. The ratio is the median of the bursts' own
+ * ratios. The next burst begins when the last has been taken over, so nothing is lost for want of
+ * room. In kernel mode the ring buffer has been gone through once before: its memory is touched
+ * for the first time then, which takes longer (it depends on the machine, most in a virtual one),
+ * and is said in a line of its own. What happens without pauses is measured by bench-kernel and
+ * the last table here. Percentiles are of single calls between two fenced reads of the counter,
+ * less the median of the same around nothing. Every file is read back: what is in it and what it
+ * says was lost must be what was issued.
  */
 #define QSLOG_TAG "bench"
 #include <qslog.h>
@@ -34,7 +35,8 @@
 #define ROUNDS 301
 #define OFF_CALLS 100000u
 #define EACH_CALLS 200000u
-#define BURST_BYTES (208u << 10) /* of a 256 KiB arena */
+#define ROUNDS_MIN 31
+#define BURST_OF_ARENA(bytes) ((bytes) / 16 * 13)
 #define WARM_BYTES (20u << 20) /* more than the ring buffer of qslog-trace has */
 #define SUSTAINED_NS UINT64_C(700000000)
 #define SUSTAINED_SLICE 10000u
@@ -56,6 +58,8 @@ struct run {
 	struct tracer tracer;
 	struct call_values values;
 	struct series series;
+	int rounds;
+	uint64_t arena_bytes;
 	uint32_t *ticks; /* of EACH_CALLS calls */
 	uint64_t issued; /* records */
 };
@@ -72,7 +76,8 @@ static int handed_over(struct run *r)
 
 static uint32_t burst_calls(const struct run *r)
 {
-	return r->mode == MODE_OFF ? OFF_CALLS : BURST_BYTES / call_bytes(r->kind);
+	return r->mode == MODE_OFF ? OFF_CALLS :
+				     (uint32_t)(BURST_OF_ARENA(r->arena_bytes) / call_bytes(r->kind));
 }
 
 static void issued_count(struct run *r, uint32_t calls)
@@ -135,6 +140,23 @@ static int ring_warm(struct run *r)
 	return 0;
 }
 
+/* The thread has its arena now. Larger ones are filled less often. */
+static int arena_look(struct run *r)
+{
+	r->rounds = ROUNDS;
+	if (r->mode == MODE_OFF)
+		return 0;
+	r->arena_bytes = qslog_priv_arena->mask + 1;
+	if (r->arena_bytes < QSLOG_ARENA_BYTES_MIN)
+		return -ENOMEM; /* it could not get one */
+	r->rounds = (int)(ROUNDS * UINT64_C(524288) / r->arena_bytes);
+	if (r->rounds > ROUNDS)
+		r->rounds = ROUNDS;
+	if (r->rounds < ROUNDS_MIN)
+		r->rounds = ROUNDS_MIN;
+	return calls_floor_ring(r->arena_bytes);
+}
+
 static int all_measure(struct run *r)
 {
 	const uint32_t first = 1000;
@@ -144,9 +166,11 @@ static int all_measure(struct run *r)
 	calls_run(r->kind, first, &r->values);
 	issued_count(r, first);
 	err = handed_over(r);
+	if (!err)
+		err = arena_look(r);
 	if (!err && r->mode == MODE_KERNEL)
 		err = ring_warm(r);
-	for (round = 0; round < ROUNDS && !err; round++)
+	for (round = 0; round < r->rounds && !err; round++)
 		err = round_measure(r, round);
 	return err ? err : each_measure(r);
 }
@@ -182,16 +206,17 @@ static double each_ns(const struct run *r, double p, uint32_t pair_ticks)
 static void print(struct run *r, uint32_t pair_ticks, const struct check *check)
 {
 	struct series *s = &r->series;
-	const double ns = bench_percentile(s->ns, ROUNDS, 0.5);
-	const double floor_ns = bench_percentile(s->floor_ns, ROUNDS, 0.5);
-	const double ratio = bench_percentile(s->ratio, ROUNDS, 0.5);
+	const size_t cnt = (size_t)r->rounds;
+	const double ns = bench_percentile(s->ns, cnt, 0.5);
+	const double floor_ns = bench_percentile(s->floor_ns, cnt, 0.5);
+	const double ratio = bench_percentile(s->ratio, cnt, 0.5);
 	const double p99 = each_ns(r, 0.99, pair_ticks);
 
 	printf("%-7s %-5s %7.2f [%6.2f-%7.2f] %7.2f | %7.2f [%6.2f-%7.2f] %7.2f | %5.2f | %6.1f %6.1f "
 	       "%8.1f | %8llu %5llu\n", mode_names[r->mode], call_kind_name(r->kind), ns,
-	       bench_percentile(s->ns, ROUNDS, 0.05), bench_percentile(s->ns, ROUNDS, 0.95),
-	       s->sum / ROUNDS, floor_ns, bench_percentile(s->floor_ns, ROUNDS, 0.05),
-	       bench_percentile(s->floor_ns, ROUNDS, 0.95), s->floor_sum / ROUNDS, ratio,
+	       bench_percentile(s->ns, cnt, 0.05), bench_percentile(s->ns, cnt, 0.95),
+	       s->sum / (double)cnt, floor_ns, bench_percentile(s->floor_ns, cnt, 0.05),
+	       bench_percentile(s->floor_ns, cnt, 0.95), s->floor_sum / (double)cnt, ratio,
 	       each_ns(r, 0.5, pair_ticks), p99, each_ns(r, 0.999, pair_ticks),
 	       (unsigned long long)check->records, (unsigned long long)check->lost);
 	if (r->mode == MODE_KERNEL)
@@ -327,14 +352,18 @@ static void tables(struct bench *b, uint32_t *ticks, const char *only)
 	const bool root = geteuid() == 0;
 	struct call_values nothing = { 0, CALL_STEP_COUNT };
 	enum call_kind kind;
-	uint32_t pair_ticks;
+	uint32_t pair_ticks, step;
 	int mode;
 
 	calls_each(CALL_KIND_CNT, EACH_CALLS, &nothing, ticks);
 	pair_ticks = bench_percentile_u32(ticks, EACH_CALLS, 0.5);
-	printf("# %d bursts of %u KiB (off: of %u calls) in turn with bursts of the floor; single "
-	       "calls: %u, less %.1f ns for measuring\n", ROUNDS, BURST_BYTES >> 10, OFF_CALLS,
-	       EACH_CALLS, pair_ticks * b->ns_per_tick);
+	for (step = 1; step < EACH_CALLS - 1 && ticks[step] == ticks[step - 1];)
+		step++; /* they are sorted now */
+	printf("# the counter goes on in steps of about %.1f ns: percentiles are no finer\n",
+	       (ticks[step] - ticks[step - 1]) * b->ns_per_tick);
+	printf("# up to %d bursts of 13/16 of an arena (off: of %u calls) in turn with bursts of the "
+	       "floor; single calls: %u, less %.1f ns for measuring\n", ROUNDS, OFF_CALLS, EACH_CALLS,
+	       pair_ticks * b->ns_per_tick);
 	printf("mode    kind  ns/call [    5%%-    95%%]    mean |   floor [    5%%-    95%%]    mean | "
 	       "ratio |    p50    p99    p99.9 |  records  lost\n");
 	for (mode = MODE_OFF; mode <= MODE_KERNEL; mode++) {

@@ -31,6 +31,9 @@
 #define TABLE_MIN 512u
 /* An ended arena that a tracer may not have read to its end is left alone this long. */
 #define ENDED_REST_NS 1000000000ull
+/* The collector is woken when this part of the ring waits for it: a system call, so not at every
+ * stop. */
+#define COLLECTOR_WAKE_SHARE 4
 /* Between two looks at whether the collector has made room, with QSLOG_ON_FULL_BLOCK. */
 #define BLOCK_NS 20000
 
@@ -311,6 +314,7 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 		const uint64_t end = start + bytes, ring = arena->mask + 1;
 		const int nested = arena->head != start; /* in a handler amid another record */
 		uint64_t full_at = nested ? arena->head + ring : UINT64_MAX;
+		int wake = 0;
 		uint64_t expected = end, next;
 
 		if (__atomic_load_n(&qslog_priv_process.collector, __ATOMIC_ACQUIRE)) {
@@ -319,6 +323,7 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 
 			if (room_to < full_at)
 				full_at = room_to;
+			wake = room_to - start <= ring - ring / COLLECTOR_WAKE_SHARE;
 		}
 		if (end > full_at) {
 			qslog_priv_collector_wake();
@@ -340,7 +345,8 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 			arena_mark(arena, start);
 			arena_push(arena, start);
 		}
-		qslog_priv_collector_wake();
+		if (wake)
+			qslog_priv_collector_wake();
 		if (next < end)
 			next = end;
 		arena->limit = next < full_at ? next : full_at;
