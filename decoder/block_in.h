@@ -11,6 +11,7 @@
 
 #include "file_format.h"
 #include "reader.h"
+#include "recover_tail.h"
 
 struct block_ref {
 	uint64_t offset, sequence, lost;
@@ -59,23 +60,6 @@ int block_in_ref_add(struct block_in *in, const struct block_ref *ref);
 bool index_in_trailer(struct block_in *in, uint64_t offset, struct file_trailer *t);
 /* Fills in->refs. 0; -EBADMSG: not to be believed (refs are to be thrown away); -ENOMEM. */
 int index_in_load(struct block_in *in, const struct file_trailer *trailer);
-
-/* PATH.tail, if there is one. */
-struct tail_in {
-	char *path;
-	bool valid;
-	int unreadable; /* -errno of opening it, where that says more than that there is none */
-	uint64_t file_key, sequence;
-	uint8_t *rows; /* of all whole frames, one behind the other */
-	uint32_t bytes;
-	int64_t time_min;
-	uint64_t bad_at; /* offset of the first byte that is no frame; == size: none */
-	uint64_t size;
-};
-
-/* 0 also where there is no tail or it is of no use (see the fields); -errno, -ENOMEM. */
-int tail_in_read(struct tail_in *tail, const char *path);
-void tail_in_fini(struct tail_in *tail);
 
 /* pread of exactly `bytes`: 0, -EIO where the file ends before, or -errno. */
 int read_exactly(int fd, void *data, size_t bytes, uint64_t offset);

@@ -340,7 +340,7 @@ int reader_open(struct reader **out, const char *path, reader_damage_fn *damage,
 	if (!r)
 		return -ENOMEM;
 	r->in.fd = -1;
-	/* the tail first: see tail_in.c */
+	/* the tail first: see recover_tail.c */
 	err = tail_in_read(&r->tail, path);
 	if (!err)
 		err = block_in_open(&r->in, path, damage, damage_arg);

@@ -55,7 +55,7 @@
 #define QSLOG_ARENA_BYTES_DEFAULT 262144u /* with a collector: 1 MiB, since that may have to wait for a CPU */
 #define QSLOG_ARENA_BYTES_MIN 262144u
 #define QSLOG_ARENA_BYTES_MAX 67108864u
-#define QSLOG_RECORD_BYTES_MAX 131072u	/* longer strings are cut, and say so */
+#define QSLOG_RECORD_BYTES_MAX 131064u	/* longer strings are cut, and say so */
 #define QSLOG_MARKS 16			/* power of two */
 
 enum qslog_level {
@@ -90,7 +90,8 @@ enum qslog_arg_type {
 enum qslog_site_kind {
 	QSLOG_SITE_LOG = 0,
 	QSLOG_SITE_SPAN = 1,
-	QSLOG_SITE_KIND_COUNT = 2
+	QSLOG_SITE_CONTEXT = 2, /* opens and closes a span line */
+	QSLOG_SITE_KIND_COUNT = 3
 };
 
 /* One log or span call in the source. Pointers are to NUL-terminated strings in the process. */
@@ -112,15 +113,38 @@ struct qslog_site {
 
 /*
  * A record is a 16-byte header and the arguments:
- *   word 0  bits 0-47 address of the site, bits 48-62 size of the record / 8 (header included),
- *           bit 63 set in the record that leaves a span
+ *   word 0  bits 0-47 address of the site, bits 48-61 size of the record / 8 (header included),
+ *           bit 62 set where the first slot is the id of the span,
+ *           bit 63 set in the record that leaves a span or closes a span line
  *   word 1  timestamp counter (TSC; cntvct_el0 on arm64)
- * A record that leaves a span has one slot: the timestamp counter of the record that entered it.
+ * A record that leaves a span has one slot (behind the id, if there is one): the timestamp counter
+ * of the record that entered it.
+ *
+ * Of a site of kind QSLOG_SITE_CONTEXT: the record that opens a line has four slots: high and low
+ * half of the trace id, id of the parent span, and enum qslog_line_bits. The one that closes it has
+ * two: the timestamp counter of the record that opened it (0: none did), and how many lines were
+ * open on the thread, this one included. Opening or closing a line closes all that are deeper, and
+ * opening one that one at the same depth.
+ *
+ * Where the address is 0 it is no record but a definition, which no count includes: word 2 is the
+ * address of a site that was registered at run time, and the rest is the memory there: struct
+ * qslog_site and its strings, to which the pointers in it point. It is in a tracer's hands before
+ * the site can be used.
  */
 #define QSLOG_RECORD_HEADER_BYTES 16u
 #define QSLOG_RECORD_SITE_MASK 0x0000ffffffffffffull
 #define QSLOG_RECORD_SIZE_SHIFT 48
+#define QSLOG_RECORD_SIZE_MASK 0x3fffull
+#define QSLOG_RECORD_SPAN_ID (1ull << 62)
 #define QSLOG_RECORD_EXIT (1ull << 63)
+
+enum qslog_line_bits {
+	QSLOG_LINE_FLAGS = 0xff,     /* trace flags of W3C trace context */
+	/* The line was open already when somebody began to listen; its parent is the span that is
+	 * innermost now. To those who know the line (same depth, same trace) it says nothing. */
+	QSLOG_LINE_AGAIN = 0x100,
+	QSLOG_LINE_DEPTH_SHIFT = 32 /* lines that are open on the thread, this one included */
+};
 
 /* The owner was here, between two records: `records` had been written when the position was `pos`. */
 struct qslog_mark {
@@ -187,7 +211,22 @@ struct qslog_registry {
 	uint32_t arena_cnt;   /* entries in use: only ever grows */
 	uint64_t key_next;
 	uint64_t lost;	      /* records of threads that could get no arena */
-	uint64_t pad1[2];
+	uint64_t site_slabs;  /* address of the newest struct qslog_site_slab, 0: none */
+	uint64_t site_cnt;    /* sites registered at run time: only ever grows */
+};
+
+/*
+ * Sites that were registered at run time, one behind the other: a uint64_t that says how many
+ * bytes there are up to the next one, struct qslog_site, its strings. What lies before `used` never
+ * changes, and is never freed.
+ */
+#define QSLOG_SITE_SLAB_MAGIC 0x4c535351u /* "QSSL" */
+#define QSLOG_SITE_SLAB_BYTES 65536u
+struct qslog_site_slab {
+	uint32_t magic; /* QSLOG_SITE_SLAB_MAGIC */
+	uint32_t bytes; /* QSLOG_SITE_SLAB_BYTES */
+	uint64_t used;	/* bytes, this header included; a multiple of 8 */
+	uint64_t next;	/* address of the one that was filled before this one, 0: none */
 };
 
 /*
@@ -220,6 +259,7 @@ struct qslog_control {
 #define QSLOG_ABI_ASSERT(cond, name) typedef char qslog_abi_assert_##name[(cond) ? 1 : -1]
 #define QSLOG_ABI_OFFSET(type, member, off) \
 	QSLOG_ABI_ASSERT(__builtin_offsetof(struct type, member) == (off), type##_##member)
+QSLOG_ABI_ASSERT(QSLOG_RECORD_BYTES_MAX == QSLOG_RECORD_SIZE_MASK * 8, record_bytes_max);
 QSLOG_ABI_ASSERT(sizeof(struct qslog_site) == 80, site_size);
 QSLOG_ABI_OFFSET(qslog_site, format, 16);
 QSLOG_ABI_OFFSET(qslog_site, types, 56);
@@ -229,12 +269,16 @@ QSLOG_ABI_OFFSET(qslog_arena, marks, 192);
 QSLOG_ABI_OFFSET(qslog_arena, born, 448);
 QSLOG_ABI_ASSERT(sizeof(struct qslog_arena) == 496, arena_size);
 QSLOG_ABI_ASSERT(sizeof(struct qslog_registry) == 64, registry_size);
+QSLOG_ABI_OFFSET(qslog_registry, site_slabs, 48);
+QSLOG_ABI_ASSERT(sizeof(struct qslog_site_slab) == 24, site_slab_size);
 QSLOG_ABI_ASSERT(sizeof(struct qslog_control) == 64, control_size);
 
 #endif /* QSLOG_ABI_DEFINED */
 
 #if !defined(QSLOG_ABI_ONLY) && !defined(QSLOG_H)
 #define QSLOG_H
+
+#include <errno.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -321,7 +365,9 @@ static inline struct qslog_blob qslog_bytes(const void *data, size_t len)
  */
 struct qslog_span {
 	const struct qslog_site *site;
-	uint64_t start; /* timestamp counter; 0: not recorded */
+	uint64_t start;	 /* timestamp counter; 0: not recorded; 1: not recorded, but has an id */
+	uint64_t id;	 /* of a span in a line (see below); else 0 */
+	uint64_t parent; /* innermost when it was entered; of no meaning where id is 0 */
 };
 
 #ifndef QSLOG_SPAN_LEVEL
@@ -334,6 +380,134 @@ struct qslog_span {
 	struct qslog_span var =                                                             \
 		QSLOG_PRIV_SPAN_ENTER(QSLOG_PRIV_CAT(qslog_priv_site_of_, var), __VA_ARGS__)
 #define QSLOG_SPAN_END(var) qslog_span_end(&(var))
+
+/* ---------------------------------------------------------------------------------------------
+ * API: trace context: spans that belong to a trace, over threads, processes and services.
+ *
+ *     struct qslog_context context;
+ *     if (qslog_traceparent_parse(header, &context))
+ *             context.trace = qslog_trace_id_new(), context.span = 0, context.flags = 1;
+ *     QSLOG_LOCAL_PARENT(&context);              opens a span line, to the end of the scope
+ *     QSLOG_SPAN("handle", "id={}", id);         spans and logs in it belong to the trace
+ *
+ *     qslog_context_get(&context);               in the same scope: for another thread, or
+ *     qslog_traceparent_format(&context, text);  for the next service
+ *
+ * A line belongs to one thread. Spans in it have ids, and parents by nesting; the parent of the
+ * outermost is context.span. Lines nest; they and the spans in them end in reverse order of their
+ * beginning. While nobody listens a line and its spans record nothing, but ids are taken and
+ * handed on all the same: what other services see does not depend on it. So with QSLOG_DISABLE
+ * (spans take no ids then, the line's own context is handed on, and the runtime is needed).
+ * What begins to listen amid a line is told of it at the line's next span.
+ *
+ * Cost: of a line, two calls; of a span in it, some instructions for its id; of a span outside of
+ * any line, one more load; of a log, nothing.
+ */
+struct qslog_trace_id {
+	uint64_t high, low; /* both 0: none */
+};
+struct qslog_context {
+	struct qslog_trace_id trace;
+	uint64_t span; /* parent of what follows; 0: none */
+	uint8_t flags; /* trace flags of W3C trace context: QSLOG_TRACE_SAMPLED, ... */
+};
+#define QSLOG_TRACE_SAMPLED 0x01u
+#define QSLOG_TRACE_RANDOM 0x02u
+
+#define QSLOG_LOCAL_PARENT(context) QSLOG_PRIV_LINE_SCOPED(__COUNTER__, context)
+
+/* By hand, on one thread. The context is copied; NULL, or a trace id of 0, begins a new trace. */
+struct qslog_local_parent;
+static inline struct qslog_local_parent qslog_set_local_parent(const struct qslog_context *context);
+/* Closes the line, and with it those opened in it; a second time does nothing. */
+static inline void qslog_local_parent_end(struct qslog_local_parent *parent);
+
+/* Trace id and flags of the calling thread's innermost line, id of its innermost open span. 0;
+ * -ENOENT outside of any line (*out is as it was). In signal handlers too. */
+int qslog_context_get(struct qslog_context *out);
+
+/* New ids: unique in the process, never 0, and unpredictable in that their origin is (getrandom(2)).
+ * A forked child begins anew. In signal handlers too. */
+struct qslog_trace_id qslog_trace_id_new(void);
+uint64_t qslog_span_id_new(void);
+
+/* The traceparent header of W3C trace context. `text` is NUL-terminated and without blanks around
+ * it. 0; -EINVAL: malformed, an id of 0, or version ff (*out is as it was). Of later versions, what
+ * version 00 defines is taken. */
+int qslog_traceparent_parse(const char *text, struct qslog_context *out);
+/* Version 00, with NUL. Flags that it does not define are left out. */
+#define QSLOG_TRACEPARENT_BYTES 56
+void qslog_traceparent_format(const struct qslog_context *context, char out[QSLOG_TRACEPARENT_BYTES]);
+
+/* ---------------------------------------------------------------------------------------------
+ * API: sites defined at run time, for bindings and for bridges from other loggers, which have no
+ * call site in C. Register a site once, keep the pointer, log through it as often as needed:
+ *
+ *     struct qslog_site_def def = QSLOG_SITE_DEF_INIT;
+ *     const uint8_t types[] = {QSLOG_ARG_STR, QSLOG_ARG_INT64};
+ *     def.level = QSLOG_LEVEL_WARN;
+ *     def.format = "{user} waited {ms} ms";
+ *     def.types = types;
+ *     def.arg_cnt = 2;
+ *     const struct qslog_site *site = qslog_site_register(&def);
+ *
+ *     struct qslog_value values[2];
+ *     values[0].type = QSLOG_ARG_STR;   values[0].str = qslog_bytes(name, name_len);
+ *     values[1].type = QSLOG_ARG_INT64; values[1].i = ms;
+ *     err = qslog_log_values(site, values, 2);
+ */
+#define QSLOG_SITE_FORMAT_MAX 4096 /* bytes of a format, without its NUL */
+#define QSLOG_SITE_STRING_MAX 1024 /* bytes of any other string of a site */
+
+struct qslog_site_def {
+	size_t size;		/* sizeof(struct qslog_site_def): set by QSLOG_SITE_DEF_INIT */
+	int kind;		/* enum qslog_site_kind */
+	int level;		/* enum qslog_level */
+	uint32_t line;		/* 0: unknown */
+	const char *tag;	/* NULL: the program's name */
+	const char *file;	/* NULL: unknown, as "" */
+	const char *function;	/* NULL: unknown, as "" */
+	const char *format;	/* of a log; NULL in a span that has no arguments */
+	const char *name;	/* of a span; NULL in a log */
+	unsigned int arg_cnt;	/* <= QSLOG_ARGS_MAX */
+	const uint8_t *types;	/* enum qslog_arg_type, arg_cnt of them */
+};
+#define QSLOG_SITE_DEF_INIT                                                                         \
+	{sizeof(struct qslog_site_def), QSLOG_SITE_LOG, QSLOG_LEVEL_INFO, 0, NULL, NULL, NULL,      \
+	 NULL, NULL, 0, NULL}
+
+/* The site; everything that `def` points to is copied. It is never freed, and equal definitions
+ * make several sites. NULL with errno EINVAL: out of range, longer than the maxima above, or a
+ * string missing; ENOMEM. From any thread; not for signal handlers. Takes some microseconds. */
+const struct qslog_site *qslog_site_register(const struct qslog_site_def *def);
+
+/* The value of one argument. */
+struct qslog_value {
+	uint8_t type; /* enum qslog_arg_type */
+	union {
+		uint64_t u; /* BOOL (not 0: true), CHAR, UINT8, UINT64, POINTER */
+		int64_t i;  /* INT64 */
+		float f;    /* FLOAT */
+		double d;   /* DOUBLE */
+		struct qslog_blob str; /* STR, BYTES: qslog_bytes(data, len) */
+	};
+};
+
+/* Does anybody listen at the site's level? Saves preparing values for nobody. */
+static inline int qslog_site_enabled(const struct qslog_site *site);
+
+/* Logs through a site of kind log. 0, also while nobody listens; -EINVAL: no site (NULL), or not
+ * the kind, count and types that it was registered with (looked at only while somebody listens);
+ * -ENOSPC: dropped, and counted. In signal handlers too, and errno is preserved. */
+static inline int qslog_log_values(const struct qslog_site *site, const struct qslog_value *values,
+				   unsigned int cnt);
+
+/* Enters a span through a site of kind span; left by qslog_span_end() on the same thread. Where
+ * the values do not fit the site, nothing is recorded and the `site` of the result is NULL. */
+static inline struct qslog_span qslog_span_enter(const struct qslog_site *site,
+						 const struct qslog_value *values, unsigned int cnt);
+/* Leaves it; a second time does nothing. Also for QSLOG_SPAN_BEGIN. */
+static inline void qslog_span_end(struct qslog_span *span);
 
 /* ---------------------------------------------------------------------------------------------
  * API: the process.
@@ -392,6 +566,35 @@ int qslog_stop(void);
 extern struct qslog_control qslog_priv_control __attribute__((visibility("hidden")));
 extern __thread struct qslog_arena *qslog_priv_arena __attribute__((tls_model("initial-exec")));
 
+/* The thread's innermost line. */
+struct qslog_priv_line {
+	struct qslog_context context;  /* span: id of the innermost open one, else the parent */
+	const struct qslog_site *site;
+	const volatile uint16_t *word; /* of who listens to lines; NULL: nobody can */
+	uint32_t depth;		       /* lines that are open; 0: none */
+	uint16_t announced;	       /* what *word was when the line was recorded */
+};
+struct qslog_priv_local {
+	struct qslog_priv_line line;
+	uint64_t id_next; /* see qslog_priv_id_next() */
+};
+extern __thread struct qslog_priv_local qslog_priv_local __attribute__((tls_model("initial-exec")));
+
+struct qslog_local_parent {
+	struct qslog_priv_line outer;
+	uint64_t start; /* timestamp counter; 0: not recorded */
+	uint32_t depth; /* 0: closed */
+};
+/* `site` NULL: one without a place in the source; `control` NULL, listeners 0: not recorded. */
+void qslog_priv_line_begin(struct qslog_local_parent *parent, const struct qslog_control *control,
+			   const struct qslog_site *site, enum qslog_level level,
+			   const struct qslog_context *context, uint64_t listeners, int wanted);
+void qslog_priv_line_end(struct qslog_local_parent *parent, const struct qslog_control *control,
+			 uint64_t listeners, int wanted);
+/* Who listens has changed since the line was recorded. */
+void qslog_priv_line_again(const struct qslog_control *control) __attribute__((cold));
+uint64_t qslog_priv_id_refill(void) __attribute__((cold));
+
 struct qslog_priv_slot {
 	struct qslog_arena *arena; /* NULL: the record is dropped */
 	uint64_t start;
@@ -402,6 +605,11 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 /* Fires qslog:record of the level, for those who attached to it. */
 void qslog_priv_record_hit(const struct qslog_control *control, const struct qslog_site *site,
 			   const void *record) __attribute__((cold));
+/* Writes the record of a site that was registered at run time, and fires qslog:record of the
+ * caller's module if that is `wanted`. 0, and the counter that was recorded; -EINVAL, -ENOSPC. */
+int qslog_priv_values_write(const struct qslog_control *control, const struct qslog_site *site,
+			    enum qslog_site_kind kind, const struct qslog_value *values,
+			    unsigned int cnt, int wanted, uint64_t *counter);
 void qslog_priv_module_add(struct qslog_control *control, void (*record_probe)(void));
 void qslog_priv_module_remove(struct qslog_control *control);
 
@@ -617,11 +825,10 @@ QSLOG_PRIV_INLINE int qslog_priv_record_open(struct qslog_priv_record *r, const 
  * handler that interrupted a record sees head before its own start and leaves publishing to the
  * interrupted one, which looks again whether something was reserved after it read.
  */
-QSLOG_PRIV_INLINE void qslog_priv_record_commit(const struct qslog_priv_record *r)
+QSLOG_PRIV_INLINE void qslog_priv_record_publish(const struct qslog_priv_record *r)
 {
 	struct qslog_arena *arena = r->arena;
 
-	qslog_priv_count_one(&arena->records);
 	if (__builtin_expect(*(volatile uint64_t *)&arena->head == r->begin, 1)) {
 		uint64_t reserved;
 
@@ -630,6 +837,38 @@ QSLOG_PRIV_INLINE void qslog_priv_record_commit(const struct qslog_priv_record *
 			__atomic_store_n(&arena->head, reserved, __ATOMIC_RELEASE);
 			__atomic_signal_fence(__ATOMIC_SEQ_CST);
 		} while (QSLOG_PRIV_UNLIKELY(*(volatile uint64_t *)&arena->reserve != reserved));
+	}
+}
+QSLOG_PRIV_INLINE void qslog_priv_record_commit(const struct qslog_priv_record *r)
+{
+	qslog_priv_count_one(&r->arena->records);
+	qslog_priv_record_publish(r);
+}
+
+/* --- Ids of spans: a thread has a block of them, in which it counts. In a spent block, and before
+ * the first, the bit is set, so that a signal handler sees it too that comes before the refill. */
+#define QSLOG_PRIV_ID_SPENT 0x80000u
+QSLOG_PRIV_INLINE uint64_t qslog_priv_id_next(void)
+{
+	uint64_t id = qslog_priv_reserve_add(&qslog_priv_local.id_next, 1);
+
+	return QSLOG_PRIV_UNLIKELY(id & QSLOG_PRIV_ID_SPENT) ? qslog_priv_id_refill() : id;
+}
+
+/* In a line, the span becomes the innermost, whether it is recorded or not. */
+#define QSLOG_PRIV_UNRECORDED 1u
+QSLOG_PRIV_INLINE void qslog_priv_span_nest(const struct qslog_control *control,
+					    struct qslog_span *span)
+{
+	struct qslog_priv_line *line = &qslog_priv_local.line;
+
+	if (line->depth) {
+		if (QSLOG_PRIV_UNLIKELY(line->word && *line->word != line->announced))
+			qslog_priv_line_again(control);
+		span->start = QSLOG_PRIV_UNRECORDED;
+		span->id = qslog_priv_id_next();
+		span->parent = line->context.span;
+		line->context.span = span->id;
 	}
 }
 
@@ -664,6 +903,9 @@ extern "C" {
 void qslog_priv_placeholder_mismatch(void)
 	__attribute__((error("qslog: the format has another number of placeholders than there are "
 			     "arguments")));
+/* Before strchr is folded the compiler thinks of paths that lead over the end of the literal. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Warray-bounds"
 #define QSLOG_PRIV_PLACEHOLDER_STEP                                                                 \
 	f = __builtin_strchr(f, '{');                                                               \
 	if (!f)                                                                                     \
@@ -682,6 +924,7 @@ QSLOG_PRIV_INLINE int qslog_priv_placeholders(const char *f)
 	QSLOG_PRIV_PLACEHOLDER_STEP
 	return -1;
 }
+#pragma GCC diagnostic pop
 #define QSLOG_PRIV_CHECK(format, cnt)                                                               \
 	do {                                                                                        \
 		const int qslog_priv_takes = qslog_priv_placeholders(format);                       \
@@ -978,9 +1221,9 @@ QSLOG_PRIV_INLINE uint64_t *qslog_priv_put(uint64_t *p, const qslog_priv_text_ar
 template <class... Args>
 QSLOG_PRIV_INLINE uint64_t qslog_priv_write_taken(const struct qslog_site *site,
 						  enum qslog_level level, uint64_t listeners,
-						  Args... args)
+						  uint64_t id, Args... args)
 {
-	constexpr uint64_t fixed = QSLOG_RECORD_HEADER_BYTES + 8u * sizeof...(Args);
+	const uint64_t fixed = QSLOG_RECORD_HEADER_BYTES + 8u * sizeof...(Args) + (id ? 8u : 0u);
 	constexpr uint64_t texts = (0u + ... + qslog_priv_texts((const Args *)nullptr));
 	uint64_t bytes = (fixed + ... + qslog_priv_extra(args));
 	struct qslog_priv_record r;
@@ -993,9 +1236,11 @@ QSLOG_PRIV_INLINE uint64_t qslog_priv_write_taken(const struct qslog_site *site,
 		(void)cap;
 		bytes = (fixed + ... + qslog_priv_cut(args, cap));
 	}
-	if (!qslog_priv_record_open(&r, site, 0, bytes))
+	if (!qslog_priv_record_open(&r, site, id ? QSLOG_RECORD_SPAN_ID : 0, bytes))
 		return 0;
 	p = r.words + 2;
+	if (id)
+		*p++ = id;
 	((p = qslog_priv_put(p, args)), ...);
 	(void)p;
 	qslog_priv_record_commit(&r);
@@ -1005,15 +1250,15 @@ QSLOG_PRIV_INLINE uint64_t qslog_priv_write_taken(const struct qslog_site *site,
 }
 template <class... Args>
 QSLOG_PRIV_INLINE uint64_t qslog_priv_write(const struct qslog_site *site, enum qslog_level level,
-					    uint64_t listeners, const Args &...args)
+					    uint64_t listeners, uint64_t id, const Args &...args)
 {
-	return qslog_priv_write_taken(site, level, listeners, qslog_priv_take(args)...);
+	return qslog_priv_write_taken(site, level, listeners, id, qslog_priv_take(args)...);
 }
 
 #define QSLOG_PRIV_M_TYPE(i, a) (uint8_t)decltype(qslog_priv_take(a))::type,
 #define QSLOG_PRIV_M_ARG(i, a) , a
-#define QSLOG_PRIV_WRITE(each, site, level, listeners, start, ...)                                  \
-	start = qslog_priv_write(site, level, listeners each(QSLOG_PRIV_M_ARG, __VA_ARGS__));
+#define QSLOG_PRIV_WRITE(each, site, level, listeners, id, start, ...)                              \
+	start = qslog_priv_write(site, level, listeners, id each(QSLOG_PRIV_M_ARG, __VA_ARGS__));
 
 extern "C" {
 #else
@@ -1054,8 +1299,9 @@ extern "C" {
 #define QSLOG_PRIV_M_PUT(i, a) qslog_priv_p = QSLOG_PRIV_PUT(qslog_priv_p, qslog_priv_a##i);
 
 
-/* Writes the record of `site`; `start` becomes its counter, or stays as it is when it is dropped. */
-#define QSLOG_PRIV_WRITE(each, site, level, listeners, start, ...)                                  \
+/* Writes the record of `site`; `start` becomes its counter, or stays as it is when it is dropped.
+ * `id`: of a span, 0: none. */
+#define QSLOG_PRIV_WRITE(each, site, level, listeners, id, start, ...)                              \
 	each(QSLOG_PRIV_M_TAKE, __VA_ARGS__)                                                        \
 	struct qslog_priv_record qslog_priv_r;                                                      \
 	uint64_t qslog_priv_bytes = QSLOG_RECORD_HEADER_BYTES +                                     \
@@ -1201,6 +1447,49 @@ static inline void qslog_span_end(struct qslog_span *span)
 		}
 	}
 #endif
+}
+
+/* --- Sites defined at run time. What listens is what the calling module's words say. */
+static inline int qslog_site_enabled(const struct qslog_site *site)
+{
+	return site && qslog_priv_listeners((enum qslog_level)site->level) != 0;
+}
+
+static inline int qslog_log_values(const struct qslog_site *site, const struct qslog_value *values,
+				   unsigned int cnt)
+{
+	uint64_t listeners, counter;
+
+	if (!site)
+		return -EINVAL;
+	listeners = qslog_priv_listeners((enum qslog_level)site->level);
+	if (!listeners)
+		return 0;
+	return qslog_priv_values_write(
+		&qslog_priv_control, site, QSLOG_SITE_LOG, values, cnt,
+		qslog_priv_record_wanted((enum qslog_level)site->level, listeners), &counter);
+}
+
+static inline struct qslog_span qslog_span_enter(const struct qslog_site *site,
+						 const struct qslog_value *values, unsigned int cnt)
+{
+	const uint64_t listeners =
+		site ? qslog_priv_listeners((enum qslog_level)site->level) : 0;
+	struct qslog_span span;
+	int err;
+
+	span.site = site;
+	span.start = 0;
+	if (!listeners)
+		return span;
+	err = qslog_priv_values_write(
+		&qslog_priv_control, site, QSLOG_SITE_SPAN, values, cnt,
+		qslog_priv_record_wanted((enum qslog_level)site->level, listeners), &span.start);
+	if (err == -EINVAL)
+		span.site = NULL;
+	else if (err) /* dropped and counted; leaving it is recorded all the same */
+		span.start = qslog_priv_counter();
+	return span;
 }
 
 /* --- What qslog_runtime.c and libqslog's collector share. */

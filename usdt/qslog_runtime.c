@@ -9,6 +9,9 @@
  * qslog:batch if a tracer is attached, wakes the in-process collector if that sleeps, and finds
  * out how far it may go. Nobody else ever writes an owner's fields.
  *
+ * Sites that are registered at run time lie in slabs that are never freed and that a tracer may
+ * read; to one that is attached already, their definitions go the way of records.
+ *
  * libc only. Everything here may run in a signal handler that interrupted anything: locks are
  * held with signals blocked, memory comes from mmap(2), errno is preserved.
  */
@@ -22,6 +25,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -194,12 +198,28 @@ static int table_map(void)
 	return -1;
 }
 
+/* Attached to the levels counts as well: while a tracer attaches anew, the batch probe may have
+ * nobody for a moment. */
+static int tracer_around(void)
+{
+	const struct qslog_control *control;
+	int word;
+
+	if (tracer_attached())
+		return 1;
+	for (control = runtime.controls; control; control = control->next)
+		for (word = 0; word < QSLOG_WORD_COUNT; word++)
+			if (control->words[word] & (QSLOG_WORD_COLLECTOR - 1))
+				return 1;
+	return 0;
+}
+
 static int ended_is_drained(const struct qslog_arena *arena)
 {
 	if (__atomic_load_n(&qslog_priv_process.collector, __ATOMIC_ACQUIRE) &&
 	    __atomic_load_n(&arena->collected, __ATOMIC_ACQUIRE) != arena->head)
 		return 0;
-	return !tracer_attached() || monotonic_ns() - arena->ended_ns >= ENDED_REST_NS;
+	return !tracer_around() || monotonic_ns() - arena->ended_ns >= ENDED_REST_NS;
 }
 
 /* A drained arena of an ended thread, or a new one; NULL where there is no memory. */
@@ -502,6 +522,208 @@ void qslog_priv_module_remove(struct qslog_control *control)
 			break;
 		}
 	lock_give(&saved);
+}
+
+/* --- Sites defined at run time: struct site_entry is what a slab holds of each. */
+
+struct site_entry {
+	uint64_t bytes; /* up to the next one, this included */
+	struct qslog_site site;
+	char strings[];
+};
+
+static struct qslog_site_slab *slab_for(size_t bytes)
+{
+	struct qslog_registry *registry = &qslog_priv_registry;
+	struct qslog_site_slab *slab = (struct qslog_site_slab *)(uintptr_t)registry->site_slabs;
+
+	if (slab && slab->used + bytes <= slab->bytes)
+		return slab;
+	slab = mmap(NULL, QSLOG_SITE_SLAB_BYTES, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (slab == MAP_FAILED)
+		return NULL;
+	slab->magic = QSLOG_SITE_SLAB_MAGIC;
+	slab->bytes = QSLOG_SITE_SLAB_BYTES;
+	slab->used = sizeof(*slab);
+	slab->next = registry->site_slabs;
+	__atomic_store_n(&registry->site_slabs, (uint64_t)(uintptr_t)slab, __ATOMIC_RELEASE);
+	return slab;
+}
+
+/* Puts the definition into the thread's arena and the arena into the tracer's hands. Where that
+ * cannot be done now, the tracer finds the site in the slabs as long as the process lives. */
+static void site_define(const struct site_entry *entry)
+{
+	const uint64_t bytes = QSLOG_RECORD_HEADER_BYTES + entry->bytes; /* the address, not .bytes */
+	struct qslog_arena *arena = thread_arena_get();
+	struct qslog_priv_record r;
+
+	if (!arena || arena->head != arena->reserve)
+		return;
+	/* One that found no room would count as a lost record. */
+	if (__atomic_load_n(&qslog_priv_process.collector, __ATOMIC_ACQUIRE) &&
+	    arena->head + bytes >
+		    __atomic_load_n(&arena->collected, __ATOMIC_ACQUIRE) + arena->mask + 1)
+		return;
+	if (!qslog_priv_record_open(&r, NULL, 0, bytes))
+		return;
+	r.words[2] = (uint64_t)(uintptr_t)&entry->site;
+	memcpy(r.words + 3, &entry->site, entry->bytes - sizeof(entry->bytes));
+	qslog_priv_record_publish(&r);
+	arena_push(r.arena, r.arena->head);
+}
+
+static int site_string_fits(const char *string, size_t max)
+{
+	return !string || strnlen(string, max + 1) <= max;
+}
+
+static int site_def_valid(const struct qslog_site_def *def)
+{
+	unsigned int i;
+
+	if (def->size != sizeof(*def) || def->level < 0 || def->level >= QSLOG_LEVEL_COUNT ||
+	    def->arg_cnt > QSLOG_ARGS_MAX || (def->arg_cnt && !def->types))
+		return 0;
+	for (i = 0; i < def->arg_cnt; i++)
+		if (def->types[i] >= QSLOG_ARG_TYPE_COUNT)
+			return 0;
+	if (!(def->kind == QSLOG_SITE_LOG && def->format && !def->name) &&
+	    !(def->kind == QSLOG_SITE_SPAN && def->name && (def->format || !def->arg_cnt)))
+		return 0;
+	return site_string_fits(def->format, QSLOG_SITE_FORMAT_MAX) &&
+	       site_string_fits(def->tag, QSLOG_SITE_STRING_MAX) &&
+	       site_string_fits(def->file, QSLOG_SITE_STRING_MAX) &&
+	       site_string_fits(def->function, QSLOG_SITE_STRING_MAX) &&
+	       site_string_fits(def->name, QSLOG_SITE_STRING_MAX);
+}
+
+static const char *site_string_copy(char **to, const char *string)
+{
+	const char *copy = *to;
+
+	if (!string)
+		return NULL;
+	*to = stpcpy(*to, string) + 1;
+	return copy;
+}
+
+/* Copies a valid definition into a slab; NULL where there is no memory. */
+static const struct site_entry *site_add(const struct qslog_site_def *def)
+{
+	const char *const strings[] = {def->format ? def->format : "", def->file ? def->file : "",
+				       def->function ? def->function : "", def->tag, def->name};
+	struct qslog_site_slab *slab;
+	struct site_entry *entry;
+	size_t bytes = sizeof(*entry), i;
+	char *to;
+
+	for (i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
+		bytes += strings[i] ? strlen(strings[i]) + 1 : 0;
+	bytes = (bytes + 7) & ~(size_t)7;
+	slab = slab_for(bytes);
+	if (!slab)
+		return NULL;
+	entry = (struct site_entry *)((char *)slab + slab->used);
+	entry->bytes = bytes;
+	entry->site.magic = QSLOG_SITE_MAGIC;
+	entry->site.kind = (uint8_t)def->kind;
+	entry->site.level = (uint8_t)def->level;
+	entry->site.arg_cnt = (uint8_t)def->arg_cnt;
+	entry->site.line = def->line;
+	if (def->arg_cnt)
+		memcpy(entry->site.types, def->types, def->arg_cnt);
+	to = entry->strings;
+	entry->site.format = site_string_copy(&to, strings[0]);
+	entry->site.file = site_string_copy(&to, strings[1]);
+	entry->site.function = site_string_copy(&to, strings[2]);
+	entry->site.tag = site_string_copy(&to, strings[3]);
+	entry->site.name = site_string_copy(&to, strings[4]);
+	__atomic_store_n(&slab->used, slab->used + bytes, __ATOMIC_RELEASE);
+	__atomic_add_fetch(&qslog_priv_registry.site_cnt, 1, __ATOMIC_SEQ_CST);
+	return entry;
+}
+
+const struct qslog_site *qslog_site_register(const struct qslog_site_def *def)
+{
+	const int saved_errno = errno;
+	const struct site_entry *entry;
+	sigset_t saved;
+
+	if (!def || !site_def_valid(def)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	lock_take(&saved);
+	entry = site_add(def);
+	lock_give(&saved);
+	/* After it was added: a tracer that comes from now on finds it there. */
+	if (entry && tracer_attached())
+		site_define(entry);
+	errno = entry ? saved_errno : ENOMEM;
+	return entry ? &entry->site : NULL;
+}
+
+/* The slot of a value that is no text. */
+static uint64_t value_slot(const struct qslog_value *value)
+{
+	switch (value->type) {
+	case QSLOG_ARG_BOOL:
+		return value->u != 0;
+	case QSLOG_ARG_CHAR:
+	case QSLOG_ARG_UINT8:
+		return (uint8_t)value->u;
+	case QSLOG_ARG_FLOAT:
+		return qslog_priv_take_float(value->f);
+	default:
+		return value->u;
+	}
+}
+
+static int value_is_text(const struct qslog_value *value)
+{
+	return value->type == QSLOG_ARG_STR || value->type == QSLOG_ARG_BYTES;
+}
+
+int qslog_priv_values_write(const struct qslog_control *control, const struct qslog_site *site,
+			    enum qslog_site_kind kind, const struct qslog_value *values,
+			    unsigned int cnt, int wanted, uint64_t *counter)
+{
+	uint64_t bytes = QSLOG_RECORD_HEADER_BYTES + 8u * cnt, texts = 0, cap, *p;
+	struct qslog_priv_text text[QSLOG_ARGS_MAX];
+	struct qslog_priv_record r;
+	unsigned int i;
+
+	if (site->kind != kind || site->arg_cnt != cnt)
+		return -EINVAL;
+	for (i = 0; i < cnt; i++) {
+		if (values[i].type != site->types[i])
+			return -EINVAL;
+		if (!value_is_text(&values[i]))
+			continue;
+		text[i] = qslog_priv_take_blob(values[i].str);
+		bytes += qslog_priv_extra_text(text[i]);
+		texts++;
+	}
+	if (QSLOG_PRIV_UNLIKELY(bytes > QSLOG_RECORD_BYTES_MAX)) {
+		cap = ((QSLOG_RECORD_BYTES_MAX - QSLOG_RECORD_HEADER_BYTES - 8u * QSLOG_ARGS_MAX) /
+		       texts) & ~7ull;
+		bytes = QSLOG_RECORD_HEADER_BYTES + 8u * cnt;
+		for (i = 0; i < cnt; i++)
+			if (value_is_text(&values[i]))
+				bytes += qslog_priv_cut_text(&text[i], cap);
+	}
+	if (!qslog_priv_record_open(&r, site, 0, bytes))
+		return -ENOSPC;
+	for (p = r.words + 2, i = 0; i < cnt; i++)
+		p = value_is_text(&values[i]) ? qslog_priv_put_text(p, text[i]) :
+						qslog_priv_put_slot(p, value_slot(&values[i]));
+	qslog_priv_record_commit(&r);
+	*counter = r.counter;
+	if (wanted)
+		qslog_priv_record_hit(control, site, r.words);
+	return 0;
 }
 
 /* --- API. */

@@ -26,6 +26,8 @@ struct block_out {
 	int fd, tail_fd;
 	int zstd_level;
 	bool regular, tail;
+	bool fd_borrowed;
+	uint16_t hints; /* FILE_HINT_*, of blocks to come */
 	char *path, *tail_path;
 	uint8_t file_id[16];
 	uint64_t file_key;
@@ -178,6 +180,60 @@ fail:
 	return err;
 }
 
+int block_out_reopen(struct block_out **out, int fd, struct recover_walk *walk)
+{
+	struct block_out *o;
+	int err;
+
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		return -ENOMEM;
+	o->fd = fd;
+	o->fd_borrowed = true;
+	o->tail_fd = -1;
+	o->tail_sequence = UINT64_MAX;
+	o->zstd_level = 1;
+	o->regular = true;
+	o->hints = FILE_HINT_RECOVERED;
+	o->file_key = walk->file_key;
+	o->offset = walk->end;
+	o->sequence = walk->last_sequence + 1;
+	o->index_previous = walk->index_previous;
+	o->records = walk->records;
+	o->lost = walk->lost;
+	o->zstd = ZSTD_createCCtx();
+	err = o->zstd ? 0 : -ENOMEM;
+	if (!err && walk->entry_cnt) {
+		o->index_cap = walk->entry_cnt;
+		o->index = malloc(sizeof(struct file_index_header) +
+				  (size_t)o->index_cap * sizeof(struct file_index_entry));
+		err = o->index ? 0 : -ENOMEM;
+	}
+	if (!err && lseek(fd, (off_t)o->offset, SEEK_SET) < 0)
+		err = -errno;
+	if (err) {
+		(void)block_out_close(o);
+		return err;
+	}
+	if (walk->entry_cnt)
+		memcpy(o->index + sizeof(struct file_index_header), walk->entries,
+		       (size_t)walk->entry_cnt * sizeof(struct file_index_entry));
+	o->index_cnt = walk->entry_cnt;
+	*out = o;
+	return 0;
+}
+
+void block_out_hints(struct block_out *o, uint16_t hints)
+{
+	o->hints = FILE_HINT_RECOVERED | hints;
+}
+
+void block_out_next(const struct block_out *o, uint64_t *sequence, uint32_t *frame)
+{
+	*sequence = o->sequence;
+	*frame = o->tail_sequence == o->sequence ? o->frame_number : 0;
+}
+
 const uint8_t *block_out_file_id(const struct block_out *o)
 {
 	return o->file_id;
@@ -294,6 +350,7 @@ int block_out_write(struct block_out *o, enum file_block_kind kind,
 	h.header_bytes = sizeof(h);
 	h.version = FILE_VERSION;
 	h.kind = (uint8_t)kind;
+	h.may_ignore = o->hints;
 	h.sequence = o->sequence;
 	h.raw_bytes = raw_bytes;
 	h.file_key = o->file_key;
@@ -370,6 +427,8 @@ int block_out_frame(struct block_out *o, const struct rows_summary *summary, con
 	frame.bytes = bytes;
 	frame.record_cnt = summary->record_cnt;
 	frame.rows_hash = XXH3_64bits(rows, bytes);
+	frame.lost = summary->lost;
+	frame.level_mask = summary->level_mask;
 	frame.checksum = checksum(&frame, offsetof(struct file_frame_header, checksum));
 	iov[0].iov_base = &head;
 	iov[0].iov_len = first ? sizeof(head) : 0;
@@ -437,7 +496,7 @@ int block_out_close(struct block_out *o)
 
 	if (!o)
 		return 0;
-	if (o->fd >= 0 && close(o->fd) != 0)
+	if (o->fd >= 0 && !o->fd_borrowed && close(o->fd) != 0)
 		err = -errno;
 	if (o->tail_fd >= 0) {
 		/* rows that are not in the file would be in the tail only: keep it then */

@@ -8,6 +8,7 @@
 
 #include "clock_pair.h"
 #include "file_format.h"
+#include "recover_walk.h"
 #include "rows_encode.h"
 #include "writer.h"
 
@@ -15,9 +16,17 @@ struct block_out;
 
 /* Creates PATH (and, at the first frame, PATH.tail). 0 or -errno. */
 int block_out_open(struct block_out **out, const struct writer_options *options);
+/* Goes on with a file that was not closed, through a descriptor that stays the caller's; `walk` is
+ * of this file, and its entries move over. Nothing is written yet; blocks get FILE_HINT_RECOVERED.
+ * There is no tail. 0 or -errno. */
+int block_out_reopen(struct block_out **out, int fd, struct recover_walk *walk);
+/* Further FILE_HINT_* flags of the blocks that are written from now on. */
+void block_out_hints(struct block_out *o, uint16_t hints);
 const uint8_t *block_out_file_id(const struct block_out *o); /* 16 bytes */
 bool block_out_has_tail(const struct block_out *o);
 uint64_t block_out_bytes(const struct block_out *o); /* length of the file */
+/* The numbers that the next block, and the next frame of the tail, will have. */
+void block_out_next(const struct block_out *o, uint64_t *sequence, uint32_t *frame);
 
 /*
  * Appends a block. When this fails (-errno), the file is as it was, as far as the system allows,

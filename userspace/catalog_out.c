@@ -192,11 +192,36 @@ static int thread_rename(struct out_thread *t, uint32_t index, const char *name)
 	return (int)index;
 }
 
+static uint64_t thread_hash(uint32_t process, uint32_t tid, uint64_t key)
+{
+	const uint64_t identity[2] = { (uint64_t)process << 32 | tid, key };
+
+	return XXH3_64bits(identity, sizeof(identity));
+}
+
+static struct out_thread *thread_make(struct catalog_out *c, uint32_t number, uint32_t process,
+				      uint32_t tid, uint64_t key, const char *name, int *err)
+{
+	struct out_thread *new = calloc(1, sizeof(*new));
+
+	*err = -ENOMEM;
+	if (!new)
+		return NULL;
+	new->process = process;
+	new->tid = tid;
+	new->key = key;
+	new->text_bytes = decimal_digits(c->processes[process]->pid) + decimal_digits(tid) + 2;
+	*err = thread_entry(new, number, name, &new->entry);
+	if (!*err)
+		return new;
+	free(new);
+	return NULL;
+}
+
 int catalog_out_thread(struct catalog_out *c, uint32_t process, uint32_t tid, uint64_t key,
 		       const char *name)
 {
-	const uint64_t identity[2] = { (uint64_t)process << 32 | tid, key };
-	uint64_t hash = XXH3_64bits(identity, sizeof(identity));
+	uint64_t hash = thread_hash(process, tid, key);
 	struct hash_index_walk walk;
 	struct out_thread *new;
 	uint32_t i;
@@ -211,16 +236,10 @@ int catalog_out_thread(struct catalog_out *c, uint32_t process, uint32_t tid, ui
 		if (t->process == process && t->tid == tid && t->key == key)
 			return thread_rename(t, i, name);
 	}
-	new = calloc(1, sizeof(*new));
+	new = thread_make(c, c->thread_cnt, process, tid, key, name, &err);
 	if (!new)
-		return -ENOMEM;
-	new->process = process;
-	new->tid = tid;
-	new->key = key;
-	new->text_bytes = decimal_digits(c->processes[process]->pid) + decimal_digits(tid) + 2;
-	err = thread_entry(new, c->thread_cnt, name, &new->entry);
-	if (!err)
-		err = pointers_grow(&c->threads, c->thread_cnt, &c->thread_cap);
+		return err;
+	err = pointers_grow(&c->threads, c->thread_cnt, &c->thread_cap);
 	if (!err)
 		err = hash_index_add(&c->thread_by_key, hash, c->thread_cnt);
 	if (err) {
@@ -244,6 +263,42 @@ static bool format_valid(const struct writer_format *f)
 			return false;
 	}
 	return f->kind != QSLOG_SITE_SPAN || f->name;
+}
+
+int catalog_out_reserve(struct catalog_out *c, uint32_t thread_cnt, uint32_t format_cnt)
+{
+	if (c->thread_cnt || c->format_cnt || thread_cnt > INT_MAX / 2 || format_cnt > INT_MAX / 2)
+		return -EINVAL;
+	c->threads = calloc((size_t)thread_cnt + 1, sizeof(struct out_thread *));
+	c->formats = calloc((size_t)format_cnt + 1, sizeof(struct out_format *));
+	if (!c->threads || !c->formats)
+		return -ENOMEM;
+	c->thread_cnt = thread_cnt;
+	c->thread_cap = thread_cnt + 1;
+	c->format_cnt = format_cnt;
+	c->format_cap = format_cnt + 1;
+	return 0;
+}
+
+int catalog_out_thread_at(struct catalog_out *c, uint32_t number, uint32_t process, uint32_t tid,
+			  uint64_t key, const char *name)
+{
+	struct out_thread *new;
+	int err;
+
+	if (number >= c->thread_cnt || c->threads[number] || process >= c->process_cnt)
+		return -EINVAL;
+	new = thread_make(c, number, process, tid, key, name, &err);
+	if (!new)
+		return err;
+	err = hash_index_add(&c->thread_by_key, thread_hash(process, tid, key), number);
+	if (err) {
+		free(new->entry.data);
+		free(new);
+		return err;
+	}
+	c->threads[number] = new;
+	return 0;
 }
 
 /* Length of a format without its placeholders. */
@@ -390,11 +445,13 @@ void catalog_out_fini(struct catalog_out *c)
 		free(c->processes[i]);
 	}
 	for (i = 0; i < c->thread_cnt; i++) {
-		free(c->threads[i]->entry.data);
+		if (c->threads[i])
+			free(c->threads[i]->entry.data);
 		free(c->threads[i]);
 	}
 	for (i = 0; i < c->format_cnt; i++) {
-		free(c->formats[i]->entry.data);
+		if (c->formats[i])
+			free(c->formats[i]->entry.data);
 		free(c->formats[i]);
 	}
 	free(c->processes);

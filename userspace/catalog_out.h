@@ -49,7 +49,7 @@ struct catalog_out {
 	struct out_thread **threads;
 	struct out_format **formats;
 	uint32_t process_cnt, thread_cnt, format_cnt;
-	uint32_t process_cap, thread_cap, format_cap;
+	uint32_t process_cap, thread_cap, format_cap; /* elements may be NULL: see reserve */
 	struct hash_index process_by_entry, thread_by_key, format_by_hash;
 };
 
@@ -60,6 +60,12 @@ int catalog_out_thread(struct catalog_out *c, uint32_t process, uint32_t tid, ui
 		       const char *name);
 int catalog_out_format(struct catalog_out *c, uint32_t process, const struct writer_format *format);
 void catalog_out_fini(struct catalog_out *c);
+
+/* In an empty catalog: threads and formats get numbers from these on, those before are taken by
+ * what is in the file already. catalog_out_thread_at() says what a thread among them is. */
+int catalog_out_reserve(struct catalog_out *c, uint32_t thread_cnt, uint32_t format_cnt);
+int catalog_out_thread_at(struct catalog_out *c, uint32_t number, uint32_t process, uint32_t tid,
+			  uint64_t key, const char *name);
 
 /* Puts the head of an extended info entry: 0xB0 | length, the length if need be, the subtype
  * (below 128). `bytes` counts what follows the subtype. At most 12 bytes. */

@@ -4,9 +4,9 @@
  * translations are made with these. (Relocations: elf_relocs.c.)
  */
 #define _GNU_SOURCE
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <gelf.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,10 +37,7 @@ int elf_image_read_exact(int fd, void *buf, size_t len, uint64_t off)
 	return 0;
 }
 
-/*
- * The header is checked before libelf sees the file: the counts of extended numbering, which no
- * program needs, would have it allocate by what a sparse file claims.
- */
+/* Only the plain way of counting: no program needs extended numbering. */
 static int header_check(int fd, Elf64_Ehdr *ehdr)
 {
 	int err;
@@ -65,40 +62,23 @@ static int header_check(int fd, Elf64_Ehdr *ehdr)
 	return 0;
 }
 
-int elf_image_begin(int fd, Elf **out, Elf64_Ehdr *ehdr)
+static int loads_read(struct elf_image *image, const Elf64_Ehdr *ehdr)
 {
-	int err;
-
-	err = header_check(fd, ehdr);
-	if (err)
-		return err;
-	if (elf_version(EV_CURRENT) == EV_NONE)
-		return -ENOTSUP;
-	*out = elf_begin(fd, ELF_C_READ, NULL);
-	if (!*out)
-		return -EBADMSG;
-	if (elf_kind(*out) != ELF_K_ELF || gelf_getclass(*out) != ELFCLASS64) {
-		elf_end(*out);
-		*out = NULL;
-		return -EBADMSG;
-	}
-	return 0;
-}
-
-static int loads_read(struct elf_image *image, Elf *elf)
-{
-	size_t cnt;
-
-	if (elf_getphdrnum(elf, &cnt))
+	if (ehdr->e_phentsize != sizeof(Elf64_Phdr))
 		return -EBADMSG;
 	image->loads = calloc(ELF_IMAGE_LOADS_MAX, sizeof(*image->loads));
 	if (!image->loads)
 		return -ENOMEM;
-	for (size_t i = 0; i < cnt; i++) {
-		GElf_Phdr phdr;
+	for (size_t i = 0; i < ehdr->e_phnum; i++) {
+		Elf64_Phdr phdr;
+		int err;
 
-		if (!gelf_getphdr(elf, (int)i, &phdr))
+		if (ehdr->e_phoff > INT64_MAX)
 			return -EBADMSG;
+		err = elf_image_read_exact(image->fd, &phdr, sizeof(phdr),
+					   ehdr->e_phoff + i * sizeof(phdr));
+		if (err)
+			return err;
 		if (phdr.p_type != PT_LOAD && phdr.p_type != PT_DYNAMIC)
 			continue;
 		if (phdr.p_filesz > phdr.p_memsz || phdr.p_vaddr > UINT64_MAX - phdr.p_memsz ||
@@ -125,7 +105,6 @@ static int loads_read(struct elf_image *image, Elf *elf)
 int elf_image_open(struct elf_image **out, int fd)
 {
 	struct elf_image *image;
-	Elf *elf = NULL;
 	Elf64_Ehdr ehdr;
 	int err;
 
@@ -139,17 +118,16 @@ int elf_image_open(struct elf_image **out, int fd)
 		err = -errno;
 		goto cleanup;
 	}
-	err = elf_image_begin(image->fd, &elf, &ehdr);
+	err = header_check(image->fd, &ehdr);
 	if (err)
 		goto cleanup;
 	image->machine = ehdr.e_machine;
-	err = loads_read(image, elf);
+	err = loads_read(image, &ehdr);
 	if (err)
 		goto cleanup;
 	*out = image;
 	image = NULL;
 cleanup:
-	elf_end(elf);
 	elf_image_close(image);
 	return err;
 }

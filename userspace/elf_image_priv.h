@@ -3,7 +3,7 @@
 #ifndef QSLOG_ELF_IMAGE_PRIV_H
 #define QSLOG_ELF_IMAGE_PRIV_H
 
-#include <gelf.h>
+#include <elf.h>
 #include <stdbool.h>
 
 #include "elf_image.h"
@@ -34,9 +34,6 @@ struct elf_image {
 	uint64_t dynamic_off, dynamic_bytes; /* PT_DYNAMIC in the file; 0: none */
 	struct elf_relocs relocs;
 };
-
-/* Checks the header of the file and opens it with libelf. */
-int elf_image_begin(int fd, Elf **out, Elf64_Ehdr *ehdr);
 
 /* All of [off, off + len), else -EBADMSG: the file is shorter than its headers say. */
 int elf_image_read_exact(int fd, void *buf, size_t len, uint64_t off);

@@ -205,6 +205,8 @@ int elf_notes_read(int fd, struct elf_notes *out)
 	int err;
 
 	memset(out, 0, sizeof(*out));
+	if (elf_version(EV_CURRENT) == EV_NONE)
+		return -ENOTSUP;
 	err = elf_image_open(&image, fd);
 	if (err)
 		return err;

@@ -47,6 +47,9 @@ enum file_compression {
 };
 
 #define FILE_MUST_UNDERSTAND_KNOWN 0u /* flags that this version knows */
+/* may_ignore flags */
+#define FILE_HINT_RECOVERED 1u	    /* appended after the death of the writer (qslog recover) */
+#define FILE_HINT_RECOVERED_TAIL 2u /* and has the rows of the tail */
 #define FILE_LEVEL_MASK_LOSS 0x80u    /* the block has loss entries: never skip it by level */
 
 struct file_block_header {
@@ -127,8 +130,10 @@ struct file_frame_header {
 	uint32_t bytes;	   /* rows that follow */
 	uint32_t record_cnt;
 	uint64_t rows_hash; /* xxh3-64 of the rows */
-	uint32_t reserved;
-	uint32_t checksum; /* low half of xxh3-64 of the 52 bytes before */
+	uint64_t lost;	   /* as in a block header, and so is level_mask */
+	uint8_t level_mask;
+	uint8_t reserved[3];
+	uint32_t checksum; /* low half of xxh3-64 of the 60 bytes before */
 };
 
 /* The top two bits of an entry's first byte. */
@@ -203,9 +208,10 @@ FILE_ASSERT_OFFSET(file_trailer, magic, 24);
 _Static_assert(sizeof(struct file_tail_header) == 40, "tail header");
 FILE_ASSERT_OFFSET(file_tail_header, file_id, 16);
 FILE_ASSERT_OFFSET(file_tail_header, sequence, 32);
-_Static_assert(sizeof(struct file_frame_header) == 56, "frame header");
+_Static_assert(sizeof(struct file_frame_header) == 64, "frame header");
 FILE_ASSERT_OFFSET(file_frame_header, bytes, 32);
 FILE_ASSERT_OFFSET(file_frame_header, rows_hash, 40);
-FILE_ASSERT_OFFSET(file_frame_header, checksum, 52);
+FILE_ASSERT_OFFSET(file_frame_header, lost, 48);
+FILE_ASSERT_OFFSET(file_frame_header, checksum, 60);
 
 #endif

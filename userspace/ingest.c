@@ -29,6 +29,7 @@ struct stream {
 	uint64_t dropped;
 	uint32_t thread;  /* the writer's index */
 	bool broken;	  /* bytes that are no records: nothing is understood before a resync */
+	uint32_t ahead;	  /* bytes before pos that come after the record being taken */
 	uint32_t carry_bytes, carry_cap;
 	uint64_t *carry;
 };
@@ -176,9 +177,19 @@ static int site_resolve(struct ingest_process *p, uint64_t address, struct site 
 	return 0;
 }
 
-static int site_find(struct ingest_process *p, uint64_t address, const struct site **out)
+/* Index of a site that has been asked for, or HASH_INDEX_NONE. */
+static uint32_t site_known(const struct ingest_process *p, uint64_t address)
 {
 	struct hash_index_walk walk;
+	uint32_t index = hash_index_first(&p->site_index, address, &walk);
+
+	while (index != HASH_INDEX_NONE && p->sites[index].address != address)
+		index = hash_index_next(&p->site_index, &walk);
+	return index;
+}
+
+static int site_find(struct ingest_process *p, uint64_t address, const struct site **out)
+{
 	uint32_t index;
 	int err;
 
@@ -186,11 +197,9 @@ static int site_find(struct ingest_process *p, uint64_t address, const struct si
 		*out = &p->sites[p->last_site];
 		return 0;
 	}
-	for (index = hash_index_first(&p->site_index, address, &walk); index != HASH_INDEX_NONE;
-	     index = hash_index_next(&p->site_index, &walk)) {
-		if (p->sites[index].address == address)
-			goto found;
-	}
+	index = site_known(p, address);
+	if (index != HASH_INDEX_NONE)
+		goto found;
 	err = array_grow((void **)&p->sites, p->site_cnt, &p->site_cap, SITES_MAX, sizeof(*p->sites));
 	if (err)
 		return err;
@@ -205,6 +214,21 @@ found:
 	p->last_site = index;
 	*out = &p->sites[index];
 	return 0;
+}
+
+/* A definition: word 2 is the address of the site, and what follows lies there. */
+static int site_define(struct ingest_process *p, const uint64_t *record, uint32_t bytes)
+{
+	const uint32_t before = QSLOG_RECORD_HEADER_BYTES + 8;
+	uint32_t index;
+
+	if (!p->source.define || bytes <= before)
+		return 0;
+	p->source.define(p->source.arg, record[2], record + before / 8, bytes - before);
+	index = site_known(p, record[2]);
+	if (index == HASH_INDEX_NONE || p->sites[index].use != SITE_UNKNOWN)
+		return 0;
+	return site_resolve(p, record[2], &p->sites[index]);
 }
 
 /* --- Streams */
@@ -295,6 +319,8 @@ static int record_take(struct ingest_process *p, struct stream *s, const uint64_
 	const struct site *site;
 	int err;
 
+	if (!(record[0] & QSLOG_RECORD_SITE_MASK))
+		return site_define(p, record, bytes);
 	s->records++;
 	if (record[1] < p->since || record[1] > p->until)
 		return 0;
@@ -338,6 +364,7 @@ static uint32_t records_take(struct ingest_process *p, struct stream *s, const u
 		}
 		if (size > bytes - at)
 			break;
+		s->ahead = bytes - at - size;
 		*err = record_take(p, s, record, size);
 		at += size;
 	}
@@ -424,6 +451,7 @@ int ingest_batch(struct ingest_process *p, const struct ingest_batch *b)
 	data += took / 8;
 	bytes -= took;
 	s->pos += bytes;
+	s->ahead = bytes;
 	if (bytes && !s->broken && s->carry_bytes) {
 		took = carry_complete(p, s, data, bytes, &err);
 		data += took / 8;
@@ -440,8 +468,23 @@ int ingest_batch(struct ingest_process *p, const struct ingest_batch *b)
 			first = first ? first : err;
 		}
 	}
+	s->ahead = 0;
 	err = stream_dropped(p, s, b->dropped);
 	return first ? first : err;
+}
+
+int ingest_position_get(struct ingest_process *p, uint32_t registry, uint32_t arena,
+			struct ingest_position *out)
+{
+	struct stream *s;
+	int err = stream_find(p, registry, arena, false, &s);
+
+	if (err)
+		return err;
+	out->pos = s->pos - s->ahead - s->carry_bytes;
+	out->dropped = s->dropped;
+	out->thread = s->thread;
+	return 0;
 }
 
 int ingest_arena_end(struct ingest_process *p, uint32_t registry, uint32_t arena, uint32_t tid,

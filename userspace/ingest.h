@@ -30,6 +30,9 @@ struct ingest_source {
 	/* Static metadata of the site at `address`; the strings are not used after the next call.
 	 * A negative errno: its records are counted as lost, LOSS_UNKNOWN_SITE. */
 	int (*site)(void *arg, uint64_t address, struct writer_format *out);
+	/* The process registered a site: `bytes` bytes of its memory at `address`, strings included
+	 * (see qslog.h). NULL: not wanted. Errors show when the site is asked for. */
+	void (*define)(void *arg, uint64_t address, const void *memory, uint32_t bytes);
 	/* Name of a thread; "" if unknown. */
 	void (*thread_name)(void *arg, uint32_t tid, char name[32]);
 };
@@ -69,6 +72,17 @@ int ingest_batch(struct ingest_process *p, const struct ingest_batch *batch);
 int ingest_arena_end(struct ingest_process *p, uint32_t registry, uint32_t arena, uint32_t tid,
 		     uint64_t key, uint64_t head, uint64_t records, uint64_t dropped,
 		     enum loss_cause cause);
+
+/* How far the records of an arena have gone to the writer, exact also within a call of the writer:
+ * a whole number of records lies before `pos`. */
+struct ingest_position {
+	uint64_t pos;
+	uint64_t dropped; /* reported as lost */
+	uint32_t thread;  /* the writer's number */
+};
+/* 0; -ENOENT: nothing of the arena has come. */
+int ingest_position_get(struct ingest_process *p, uint32_t registry, uint32_t arena,
+			struct ingest_position *out);
 
 /* Records of threads that could get no arena, so far. */
 int ingest_no_arena(struct ingest_process *p, uint64_t lost);

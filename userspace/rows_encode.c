@@ -290,6 +290,7 @@ int rows_record(struct rows *r, const struct catalog_out *c, const struct clock_
 	r->block.record_cnt++;
 	r->frame.record_cnt++;
 	r->block.level_mask |= (uint8_t)(1u << format->level);
+	r->frame.level_mask |= (uint8_t)(1u << format->level);
 	summary_add(&r->block, ticks);
 	summary_add(&r->frame, ticks);
 	thread->block_records++;
@@ -324,6 +325,7 @@ int rows_loss(struct rows *r, const struct catalog_out *c, struct out_thread *th
 	r->block.lost += count;
 	r->frame.lost += count;
 	r->block.level_mask |= FILE_LEVEL_MASK_LOSS;
+	r->frame.level_mask |= FILE_LEVEL_MASK_LOSS;
 	summary_add(&r->block, ticks);
 	summary_add(&r->frame, ticks);
 	return 0;

@@ -19,6 +19,7 @@
 #include <bpf/libbpf.h>
 
 #include "counter.h"
+#include "dynamic_sites.h"
 #include "elf_notes.h"
 #include "proc_maps.h"
 #include "site_resolver.h"
@@ -46,6 +47,7 @@ struct target {
 	int pidfd;
 	struct proc_facts facts;
 	struct site_resolver *resolver;
+	struct dynamic_sites *dynamic; /* registered at run time */
 	struct ingest_process *process;
 	struct target_file *files;
 	unsigned int file_cnt, registry_cnt;
@@ -149,6 +151,8 @@ int target_open(struct target **out, pid_t pid, struct why *why)
 		err = proc_facts_read(&t->facts, t->alive);
 	if (!err)
 		err = site_resolver_open(&t->resolver, t->alive, NULL);
+	if (!err)
+		err = dynamic_sites_open(&t->dynamic);
 	if (err) {
 		process_error(pid, err, why);
 		goto fail;
@@ -183,6 +187,7 @@ void target_close(struct target *t)
 		bpf_link__destroy(t->files[i].batch);
 	ingest_process_remove(t->process);
 	site_resolver_close(t->resolver);
+	dynamic_sites_close(t->dynamic);
 	proc_facts_free(&t->facts);
 	if (t->pidfd >= 0)
 		close(t->pidfd);
@@ -331,6 +336,16 @@ static const char *file_path(const struct target *t, const struct target_file *f
 	return path;
 }
 
+/* Errors are those of a process that ends, or that has spoilt its own memory. */
+static void sites_fetch(struct target *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < t->file_cnt; i++)
+		if (t->files[i].has_runtime)
+			(void)dynamic_sites_fetch(t->dynamic, t->alive, t->files[i].registry);
+}
+
 int target_attach(struct target *t, struct kernel *k, struct why *why)
 {
 	uint64_t registries[PROC_REGISTRIES_MAX];
@@ -365,6 +380,7 @@ int target_attach(struct target *t, struct kernel *k, struct why *why)
 		}
 		cnt++;
 	}
+	sites_fetch(t); /* those that come after the probes were attached say so themselves */
 	return 0;
 }
 
@@ -461,8 +477,10 @@ static int target_site(void *arg, uint64_t address, struct writer_format *out)
 {
 	struct target *t = arg;
 	const struct writer_format *format;
-	int err = site_resolver_get(t->resolver, address, &format);
+	int err = dynamic_sites_get(t->dynamic, address, &format);
 
+	if (err)
+		err = site_resolver_get(t->resolver, address, &format);
 	if (err) {
 		/* Loaded since the last look? */
 		if (site_resolver_refresh(t->resolver) < 0)
@@ -472,6 +490,13 @@ static int target_site(void *arg, uint64_t address, struct writer_format *out)
 	if (!err)
 		*out = *format;
 	return err;
+}
+
+static void target_define(void *arg, uint64_t address, const void *memory, uint32_t bytes)
+{
+	struct target *t = arg;
+
+	(void)dynamic_sites_define(t->dynamic, address, memory, bytes);
 }
 
 static void target_thread_name(void *arg, uint32_t tid, char name[32])
@@ -485,7 +510,12 @@ static void target_thread_name(void *arg, uint32_t tid, char name[32])
 
 int target_ingest(struct target *t, struct writer *writer, struct ingest *ingest)
 {
-	const struct ingest_source source = {t, target_site, target_thread_name};
+	const struct ingest_source source = {
+		.arg = t,
+		.site = target_site,
+		.define = target_define,
+		.thread_name = target_thread_name,
+	};
 	const struct writer_process process = {
 		.pid = (uint32_t)t->pid,
 		.start_time_ns = t->facts.start_time_ns,
@@ -514,6 +544,7 @@ void target_lost_count(struct target *t)
 				 sizeof(lost)) == 0)
 			sum += lost;
 	(void)ingest_no_arena(t->process, sum);
+	sites_fetch(t);
 }
 
 void target_window_begin(struct target *t)

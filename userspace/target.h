@@ -51,7 +51,8 @@ void target_window_end(struct target *t);
 int target_ingest(struct target *t, struct writer *writer, struct ingest *ingest);
 struct ingest_process *target_ingest_process(const struct target *t);
 
-/* Counts what threads lost that could get no arena; to be called while the process lives. */
+/* Counts what threads lost that could get no arena, and takes in sites that were registered at run
+ * time; to be called while the process lives, now and then. */
 void target_lost_count(struct target *t);
 
 struct target_counts {

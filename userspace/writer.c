@@ -17,6 +17,7 @@
 #include "counter.h"
 #include "rows_encode.h"
 #include "varint.h"
+#include "writer_state.h"
 
 #define BLOCK_BYTES_DEFAULT (1u << 20)
 #define BLOCK_BYTES_MIN (4u << 10)
@@ -58,6 +59,8 @@ struct writer {
 	int error;
 	void (*tap)(void *arg, const void *data, uint32_t bytes);
 	void *tap_arg;
+	struct writer_journal journal;
+	bool pair_fixed; /* the writer of the records is dead: `pair` was its last */
 };
 
 static int error_note(struct writer *w, int err)
@@ -110,7 +113,7 @@ static void losses_merge(struct losses *l)
 
 static int pair_append(struct writer *w)
 {
-	int err = clock_pair_take(&w->scale, &w->pair);
+	int err = w->pair_fixed ? 0 : clock_pair_take(&w->scale, &w->pair);
 
 	if (!err)
 		err = rows_clock(&w->rows, &w->pair);
@@ -122,7 +125,9 @@ static int pair_append(struct writer *w)
 static int loss_append(struct writer *w, const struct loss *loss)
 {
 	struct out_thread *t = w->catalog.threads[loss->thread];
-	int64_t ticks = t->has_ticks ? t->last_ticks : clock_ticks(&w->scale, counter_now());
+	int64_t ticks = t->has_ticks	? t->last_ticks :
+			w->pair_fixed	? w->pair.ticks :
+					  clock_ticks(&w->scale, counter_now());
 
 	return rows_loss(&w->rows, &w->catalog, t, loss->thread, loss->cause, loss->count, ticks);
 }
@@ -168,7 +173,7 @@ static int block_drop(struct writer *w)
 	for (t = 0; t < w->catalog.thread_cnt && !err; t++) {
 		struct out_thread *thread = w->catalog.threads[t];
 
-		if (thread->entry.seen == w->rows.generation && thread->block_records)
+		if (thread && thread->entry.seen == w->rows.generation && thread->block_records)
 			err = losses_add(&w->carry, t, LOSS_UNWRITTEN, thread->block_records);
 	}
 	losses_merge(&w->carry);
@@ -189,6 +194,23 @@ static void tap_feed(struct writer *w)
 	w->tapped = w->rows.len;
 }
 
+static void journal_begin(struct writer *w, bool frame)
+{
+	uint64_t sequence;
+	uint32_t number;
+
+	if (!w->journal.begin)
+		return;
+	block_out_next(w->out, &sequence, &number);
+	w->journal.begin(w->journal.arg, sequence, frame ? number : WRITER_NO_FRAME);
+}
+
+static void journal_end(struct writer *w, bool settled)
+{
+	if (w->journal.end)
+		w->journal.end(w->journal.arg, settled);
+}
+
 static int block_seal(struct writer *w)
 {
 	int err = 0;
@@ -198,6 +220,7 @@ static int block_seal(struct writer *w)
 	if (w->rows.block.entry_cnt) {
 		err = w->paired < w->rows.len ? error_note(w, pair_append(w)) : 0;
 		tap_feed(w);
+		journal_begin(w, false);
 		if (!err)
 			err = block_out_write(w->out, FILE_BLOCK_ROWS, &w->rows.block, &w->pair,
 					      w->rows.data, w->rows.len);
@@ -208,6 +231,7 @@ static int block_seal(struct writer *w)
 			w->records_sealed += w->rows.block.record_cnt;
 			w->text_sealed += w->rows.block.text_bytes;
 		}
+		journal_end(w, true);
 	}
 	w->losses.cnt = 0;
 	w->building = false;
@@ -292,6 +316,86 @@ fail:
 	return err;
 }
 
+void writer_journal(struct writer *w, const struct writer_journal *journal)
+{
+	memset(&w->journal, 0, sizeof(w->journal));
+	if (journal)
+		w->journal = *journal;
+}
+
+void writer_state_get(const struct writer *w, struct writer_state *out)
+{
+	out->thread_cnt = w->catalog.thread_cnt;
+	out->format_cnt = w->catalog.format_cnt;
+	memcpy(out->file_id, block_out_file_id(w->out), sizeof(out->file_id));
+	out->scale = w->scale;
+	out->pair = w->pair;
+}
+
+int writer_reopen(struct writer **out, int fd, struct recover_walk *walk,
+		  const struct writer_state *state)
+{
+	struct writer *w = calloc(1, sizeof(*w));
+	int err;
+
+	*out = NULL;
+	if (!w)
+		return -ENOMEM;
+	w->block_bytes = BLOCK_BYTES_DEFAULT;
+	w->pair_fixed = true;
+	w->pair.ticks = walk->clock_ticks;
+	w->pair.realtime_ns = walk->clock_realtime_ns;
+	if (state) {
+		w->scale = state->scale;
+		w->pair = state->pair;
+	}
+	err = block_out_reopen(&w->out, fd, walk);
+	if (!err && state)
+		err = catalog_out_reserve(&w->catalog, state->thread_cnt, state->format_cnt);
+	if (err) {
+		(void)block_out_close(w->out);
+		catalog_out_fini(&w->catalog);
+		free(w);
+		return err;
+	}
+	*out = w;
+	return 0;
+}
+
+void writer_abandon(struct writer *w)
+{
+	if (!w)
+		return;
+	(void)block_out_close(w->out); /* nothing is open: the descriptor is the caller's */
+	catalog_out_fini(&w->catalog);
+	rows_fini(&w->rows);
+	free(w->losses.list);
+	free(w->carry.list);
+	free(w);
+}
+
+int writer_tail_seal(struct writer *w, const struct tail_in *tail)
+{
+	struct rows_summary summary = { .time_min = tail->entry_min, .time_max = tail->entry_max,
+					.lost = tail->lost, .record_cnt = tail->record_cnt,
+					.level_mask = tail->level_mask };
+	int err;
+
+	block_out_hints(w->out, FILE_HINT_RECOVERED_TAIL);
+	err = error_note(w, block_out_write(w->out, FILE_BLOCK_ROWS, &summary, &w->pair, tail->rows,
+					    tail->bytes));
+	block_out_hints(w->out, 0);
+	if (!err)
+		w->records_sealed += tail->record_cnt;
+	return err;
+}
+
+int writer_thread_at(struct writer *w, uint32_t number, uint32_t process, uint32_t tid, uint64_t key,
+		     const char *name)
+{
+	return catalog_out_thread_at(&w->catalog, number, process, tid, key, name);
+}
+
 int writer_process_add(struct writer *w, const struct writer_process *process)
 {
 	return catalog_out_process(&w->catalog, process);
@@ -356,7 +460,9 @@ int writer_loss(struct writer *w, uint32_t thread, enum loss_cause cause, uint64
 
 int writer_clock(struct writer *w)
 {
-	return w->building ? pair_append(w) : clock_pair_take(&w->scale, &w->pair);
+	if (w->building)
+		return pair_append(w);
+	return w->pair_fixed ? 0 : clock_pair_take(&w->scale, &w->pair);
 }
 
 int writer_flush(struct writer *w)
@@ -379,12 +485,14 @@ int writer_flush(struct writer *w)
 			return w->error;
 	}
 	tap_feed(w);
+	journal_begin(w, true);
 	err = error_note(w, block_out_frame(w->out, &w->rows.frame, w->rows.data + w->framed,
 					    w->rows.len - w->framed));
 	if (!err) {
 		w->framed = w->rows.len;
 		rows_frame_begin(&w->rows);
 	}
+	journal_end(w, !err);
 	return w->error;
 }
 

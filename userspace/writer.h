@@ -29,6 +29,18 @@ struct writer_options {
 	gid_t owner_gid;
 };
 
+/*
+ * For a caller that must know which of its records are in the file. Before what has been appended so far is
+ * written, begin() is told where it will be: in block `sequence`, or in frame `frame` of its tail.
+ * end() follows: `settled` if it is there, or is given up and counted; else it will be tried again.
+ */
+#define WRITER_NO_FRAME UINT32_MAX
+struct writer_journal {
+	void *arg;
+	void (*begin)(void *arg, uint64_t sequence, uint32_t frame);
+	void (*end)(void *arg, bool settled);
+};
+
 struct writer_process {
 	uint32_t pid;
 	uint64_t start_time_ns; /* CLOCK_REALTIME, 0 if unknown */
@@ -71,6 +83,9 @@ struct writer_totals {
 };
 
 int writer_open(struct writer **out, const struct writer_options *options);
+
+/* NULL ends it. */
+void writer_journal(struct writer *w, const struct writer_journal *journal);
 
 /* Index of the process / thread / format in this file. The same thread (process, tid, key) and a
  * format of the same content get the same index again. */

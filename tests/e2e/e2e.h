@@ -58,6 +58,7 @@ enum expect {
 	EXPECT_SUM,	 /* the same, but a loss may be noted before or after its gap */
 	EXPECT_IN_FLIGHT, /* or one more, for a call that had not returned */
 	EXPECT_AT_LEAST, /* at_end <= delivered + lost */
+	EXPECT_PART,	 /* some are missing: order, no duplicates, no damage */
 };
 struct counted {
 	uint64_t delivered, lost;

@@ -46,6 +46,7 @@ speaker_start 1 speaker
 rm -f "$dir/shared"
 "$fixtures/workload" -s "$dir/shared" -t 2 -n 10 -e wait &
 load=$!
+disown
 for ((try = 0; try < 400; try++)); do
 	threads=(/proc/"$load"/task/*)
 	[ "${#threads[@]}" -ge 3 ] && break
@@ -55,7 +56,6 @@ thread=${threads[1]##*/}
 [ "$thread" = "$load" ] && thread=${threads[2]##*/}
 run 1 -p "$thread" -d 0.2 -o "$dir/thread.qslog"; err "$thread is a thread of process $load"
 kill -KILL "$load"
-wait "$load" 2>/dev/null
 
 # an output that cannot be written
 run 1 -p "$app" -o "$dir/missing/x.qslog"; err "$dir/missing/x\.qslog: No such file or directory"

@@ -32,17 +32,17 @@ TRACE
 		echo "$line" >>"$dir/bt.out"
 	done
 	# Nobody records while no level is on: the tracer's part.
-	"$trace" -p "$app" -o "$dir/a.qslog" 2>"$dir/fifo.err" 5>&- 6<&- &
+	"$trace" -p "$app" -o "$dir/a.qslog" 2>"$dir/trace.err" 5>&- 6<&- &
 	other=$!
+	: >>"$dir/trace.err"
 	for ((try = 0; try < 400; try++)); do
-		grep -q attached "$dir/fifo.err" && break
+		grep -q attached "$dir/trace.err" && break
 		read -r -t 0.05 <>"$dir/never"
 	done
-	# BEGIN is printed before bpftrace has attached the rest: until it has counted one.
 	for ((i = 0; i < 5; i++)); do say w "five warnings"; done
 	for ((i = 0; i < 3; i++)); do say n 1; done
 	kill -INT "$other"
-	wait "$other" || fail "the tracer beside bpftrace: $(cat "$dir/fifo.err")"
+	wait "$other" || fail "the tracer beside bpftrace: $(cat "$dir/trace.err")"
 	kill -INT "$tracer"
 	timeout 30 cat <&7 >>"$dir/bt.out"
 	exec 7<&-

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tail_in.c - PATH.tail: the rows that a writer had made readable, but not sealed into a block. It
+ * recover_tail.c - PATH.tail: the rows that a writer had made readable, but not sealed into a block. It
  * is read before the file itself: should the writer seal the block in between, the sequence number
  * tells, and nothing is missing.
  */
@@ -13,7 +13,43 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "block_in.h"
+#include "file_format.h"
+#include "recover_tail.h"
+
+/* pread of exactly `bytes`: 0, -EIO where the file ends before, or -errno. */
+static int read_exactly(int fd, void *data, size_t bytes, uint64_t offset)
+{
+	uint8_t *p = data;
+
+	while (bytes) {
+		ssize_t n = pread(fd, p, bytes, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO;
+		p += n;
+		offset += (uint64_t)n;
+		bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+static void summary_add(struct tail_in *t, const struct file_frame_header *h)
+{
+	if (h->record_cnt || h->lost) {
+		bool first = !t->record_cnt && !t->lost;
+
+		t->entry_min = first || h->time_min < t->entry_min ? h->time_min : t->entry_min;
+		t->entry_max = first || h->time_max > t->entry_max ? h->time_max : t->entry_max;
+	}
+	t->record_cnt += h->record_cnt;
+	t->lost += h->lost;
+	t->level_mask |= h->level_mask;
+	t->frame_cnt++;
+}
 
 static int frames_read(struct tail_in *t, int fd, uint64_t offset)
 {
@@ -31,7 +67,8 @@ static int frames_read(struct tail_in *t, int fd, uint64_t offset)
 		    h.checksum != (uint32_t)XXH3_64bits(&h, offsetof(struct file_frame_header,
 								     checksum)) ||
 		    h.bytes > FILE_RAW_BYTES_MAX - t->bytes ||
-		    h.bytes > t->size - offset - sizeof(h))
+		    h.bytes > t->size - offset - sizeof(h) ||
+		    h.record_cnt > FILE_RECORDS_MAX - t->record_cnt)
 			break;
 		if (h.bytes > cap - t->bytes) {
 			uint8_t *rows;
@@ -47,6 +84,7 @@ static int frames_read(struct tail_in *t, int fd, uint64_t offset)
 			break;
 		t->bytes += h.bytes;
 		t->time_min = h.time_min < t->time_min ? h.time_min : t->time_min;
+		summary_add(t, &h);
 		offset += sizeof(h) + h.bytes;
 	}
 	t->bad_at = offset;
