@@ -95,8 +95,11 @@ STATIC_PARTS_DEPS := $(LIBDECODER) $(LIBUSERSPACE) $(LIBRUNTIME)
 
 # Examples: examples/NAME.c is a program; examples/kvd/ has two, kvd.c and kvd_load.c, and all other
 # files of the folder go into both.
+# Bridges from other loggers are built where those are installed.
+HAVE_SPDLOG := $(call pc,--modversion spdlog)
 EXAMPLES := $(patsubst examples/%.c,$(O)/%,$(wildcard examples/*.c)) \
-	    $(patsubst examples/%.cpp,$(O)/%,$(wildcard examples/*.cpp))
+	    $(patsubst examples/%.cpp,$(O)/%,$(filter-out \
+		$(if $(HAVE_SPDLOG),,examples/spdlog_bridge.cpp),$(wildcard examples/*.cpp)))
 KVD_HELPERS := $(filter-out examples/kvd/kvd.c examples/kvd/kvd_load.c,$(wildcard examples/kvd/*.c))
 EXAMPLES += $(if $(wildcard examples/kvd/kvd.c),$(O)/kvd) \
 	    $(if $(wildcard examples/kvd/kvd_load.c),$(O)/kvd-load)
@@ -174,6 +177,10 @@ bench-programs: $(BENCH_BINS)
 $(BENCHES): bench-%: all bench-programs
 	$(Q)$(TEST_ENV) CORPUS='$(CORPUS)' $(if $(wildcard bench/$*.sh),bench/$*.sh,$(O)/bench/$*)
 endif
+
+.PHONY: crash-soak
+crash-soak: all tests ## kill an application ROUNDS times (1000) and recover what it recorded
+	$(Q)$(TEST_ENV) ROUNDS='$(or $(ROUNDS),1000)' $(O)/tests/e2e/test_recover
 
 .PHONY: asan
 asan: ## unit and command line tests with address and undefined-behaviour sanitizers
@@ -347,9 +354,11 @@ $(O)/%: examples/%.c usdt/qslog.h $(O)/libqslog.a $(O)/obj/flags
 	$(call say,APP,$@)
 	$(APP) -o $@ $< $(O)/libqslog.a $(ALL_LDFLAGS) $(CORE_LIBS)
 
+$(O)/obj/examples/spdlog_bridge.o: CPPFLAGS += $(call pc,--cflags spdlog)
+$(O)/spdlog_bridge: EXAMPLE_LIBS = $(call pc,--libs spdlog)
 $(O)/%: $(O)/obj/examples/%.o $(O)/libqslog.a
 	$(call say,APP,$@)
-	$(Q)$(CXX) -o $@ $< $(O)/libqslog.a $(ALL_LDFLAGS) $(CORE_LIBS)
+	$(Q)$(CXX) -o $@ $< $(O)/libqslog.a $(ALL_LDFLAGS) $(EXAMPLE_LIBS) $(CORE_LIBS)
 
 CMOCKA_LIBS = $(call pc,--libs cmocka)
 $(O)/obj/libtesting.a: $(call obj,$(TEST_HELPERS))

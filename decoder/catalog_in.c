@@ -187,8 +187,10 @@ int catalog_in_thread(struct catalog_in *c, const uint8_t *data, uint32_t bytes)
 	if (slot != HASH_INDEX_NONE) {
 		old = c->threads[slot];
 		if (old->raw_bytes == bytes && memcmp(old->raw, data, bytes) == 0 &&
-		    old->thread.process == owner)
+		    old->thread.process == owner) {
+			span_stack_reset(&old->spans);
 			return 0;
+		}
 	}
 	err = pointers_room(c, &c->threads, c->thread_cnt, &c->thread_cap);
 	if (!err)
@@ -211,8 +213,29 @@ int catalog_in_thread(struct catalog_in *c, const uint8_t *data, uint32_t bytes)
 	if (old) {
 		new->last_key = old->last_key;
 		new->has_key = old->has_key;
+		new->spans = old->spans;
+		span_stack_reset(&new->spans);
 	}
 	c->threads[c->thread_cnt++] = new;
+	return 0;
+}
+
+int catalog_in_spans_room(struct catalog_in *c, struct in_thread *t)
+{
+	struct span_stack *s = &t->spans;
+	uint32_t cap = s->cap ? s->cap * 2 : SPAN_STACK_FIRST;
+	struct span_entry *entries;
+	int err;
+
+	if (!span_stack_full(s))
+		return 0;
+	err = room(c, cap * sizeof(*entries), &entries);
+	if (err)
+		return err;
+	if (s->cnt)
+		memcpy(entries, s->entries, s->cnt * sizeof(*entries));
+	s->entries = entries;
+	s->cap = cap;
 	return 0;
 }
 

@@ -9,11 +9,13 @@
 
 #include "hash_index.h"
 #include "record.h"
+#include "span_stack.h"
 
 struct in_thread {
 	struct record_thread thread;
 	int64_t last_key; /* of its rows, for their order; see rows_decode.h */
 	bool has_key;
+	struct span_stack spans; /* open where the scan is */
 	const uint8_t *raw;
 	uint32_t raw_bytes;
 };
@@ -53,6 +55,9 @@ int catalog_in_process(struct catalog_in *c, const uint8_t *data, uint32_t bytes
 int catalog_in_thread(struct catalog_in *c, const uint8_t *data, uint32_t bytes);
 int catalog_in_format(struct catalog_in *c, uint64_t number, uint8_t level, const uint8_t *data,
 		      uint32_t bytes);
+
+/* Room for one more on the thread's stack; 0, -E2BIG, -ENOMEM. */
+int catalog_in_spans_room(struct catalog_in *c, struct in_thread *t);
 
 /* HASH_INDEX_NONE where the number is not known. */
 static inline uint32_t catalog_slot(const struct hash_index *by_number, uint64_t number)

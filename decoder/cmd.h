@@ -16,6 +16,7 @@ enum cmd_exit {
 int cmd_cat(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_recover(int argc, char **argv);
 
 /* "qslog: ..." and a newline on stderr. */
 __attribute__((format(printf, 1, 2))) void cmd_error(const char *format, ...);

@@ -2,7 +2,8 @@
 /*
  * json.c - a record becomes one JSON object on one line. All keys are there in every object, in
  * the same order; what a record does not have is null (a loss has no site). Spans have "name"
- * as well, a span_exit "duration_ns", a loss "lost" and "cause".
+ * as well, a span_exit "duration_ns", a loss "lost" and "cause"; what lies in a span line has
+ * "trace_id", and "span_id" and "parent_id" where there are such.
  */
 #include <math.h>
 #include <string.h>
@@ -140,10 +141,34 @@ static const char *kind_name(enum record_kind kind)
 		return "span_enter";
 	case RECORD_SPAN_EXIT:
 		return "span_exit";
+	case RECORD_LINE_BEGIN:
+		return "line_begin";
+	case RECORD_LINE_END:
+		return "line_end";
 	case RECORD_LOSS:
 		break;
 	}
 	return "loss";
+}
+
+static void json_id(struct buffer *out, const char *key, uint64_t id)
+{
+	if (!id)
+		return;
+	buffer_str(out, key);
+	record_span_id(out, id);
+	buffer_char(out, '"');
+}
+
+static void json_context(struct buffer *out, const struct record_context *context)
+{
+	if (!context->has_trace)
+		return;
+	buffer_str(out, ",\"trace_id\":\"");
+	record_trace_id(out, context);
+	buffer_char(out, '"');
+	json_id(out, ",\"span_id\":\"", context->span_id);
+	json_id(out, ",\"parent_id\":\"", context->parent_id);
 }
 
 /* Escapes for JSON what record_message() appended at `start`; mostly there is nothing to do. */
@@ -212,7 +237,9 @@ void json_line(struct buffer *out, const struct record *record)
 		buffer_str(out, ",\"name\":");
 		json_string(out, record->format->name);
 	}
-	if (record->kind == RECORD_SPAN_EXIT) {
+	json_context(out, &record->context);
+	if (record->kind == RECORD_SPAN_EXIT ||
+	    (record->kind == RECORD_LINE_END && record->duration_ns)) {
 		buffer_str(out, ",\"duration_ns\":");
 		buffer_u64(out, record->duration_ns);
 	} else if (record->kind == RECORD_LOSS) {

@@ -21,6 +21,7 @@ static const struct {
 	{ "cat", cmd_cat, "records as text or JSON, with filters" },
 	{ "stat", cmd_stat, "counts, rates and span latencies per site, lost records" },
 	{ "check", cmd_check, "is the file whole?" },
+	{ "recover", cmd_recover, "complete files whose writer was killed" },
 };
 
 #define COMMAND_CNT (sizeof(commands) / sizeof(commands[0]))

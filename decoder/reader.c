@@ -47,11 +47,17 @@ struct reader {
 	struct reader_totals totals;
 };
 
+static size_t loaded_size(const struct loaded *l)
+{
+	return l->bytes + l->list.cap * sizeof(struct row) +
+	       l->list.context_cap * sizeof(struct record_context);
+}
+
 static void loaded_free(struct reader *r, struct loaded *l)
 {
 	if (!l)
 		return;
-	r->loaded_bytes -= l->bytes + (size_t)l->list.cap * sizeof(struct row);
+	r->loaded_bytes -= loaded_size(l);
 	free(l->data);
 	row_list_fini(&l->list);
 	free(l);
@@ -141,7 +147,7 @@ static int rows_load(struct reader *r, uint8_t *data, uint32_t bytes, const char
 	}
 	if (!err)
 		err = rows_sort(&l->list);
-	r->loaded_bytes += l->bytes + (size_t)l->list.cap * sizeof(struct row);
+	r->loaded_bytes += loaded_size(l);
 	if (!err && l->list.cnt) {
 		err = heap_push(r, l);
 		if (!err)
@@ -270,7 +276,7 @@ int reader_next(struct reader *r, const struct record **record)
 		return err;
 	l = r->heap[0];
 	row = &l->list.rows[l->next++];
-	err = row_decode(&r->catalog, &r->clock, l->data, l->bytes, row, &r->record);
+	err = row_decode(&r->catalog, &r->clock, l->data, l->bytes, &l->list, row, &r->record);
 	if (l->next == l->list.cnt) {
 		r->spent = l;
 		r->heap[0] = r->heap[--r->heap_cnt];
@@ -291,7 +297,7 @@ int reader_next(struct reader *r, const struct record **record)
 /* Of the header of the file, only the tick and the first clock pair are needed here. */
 static int header_take(struct reader *r)
 {
-	struct row_list list = { NULL, 0, 0 };
+	struct row_list list = { 0 };
 	struct rows_problem problem = { 0, NULL };
 	struct rows_state state;
 	int err;

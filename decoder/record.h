@@ -49,8 +49,23 @@ struct record_format {
 enum record_kind {
 	RECORD_LOG,
 	RECORD_SPAN_ENTER,
-	RECORD_SPAN_EXIT, /* duration_ns is valid, values are not */
-	RECORD_LOSS	  /* lost, lost_cause are valid; format is NULL */
+	RECORD_SPAN_EXIT,  /* duration_ns is valid, values are not */
+	RECORD_LOSS,	   /* lost, lost_cause are valid; format is NULL */
+	RECORD_LINE_BEGIN, /* a span line opens on the thread; values are not valid */
+	RECORD_LINE_END	   /* likewise; duration_ns is valid, 0 where it is not known */
+};
+
+/*
+ * Where in a trace a record belongs (docs/spans.md). Ids are 0 where there is none, or where it is
+ * not known because records are missing.
+ */
+struct record_context {
+	uint64_t trace_high, trace_low;
+	/* Of a span its own id and that of its parent; of a log those of the span around it, where
+	 * span_id is the line's parent if there is none; of a line 0 and its parent. */
+	uint64_t span_id, parent_id;
+	bool has_trace; /* the record lies in a span line; a span may have an id without */
+	uint8_t trace_flags; /* of W3C trace context */
 };
 
 struct record {
@@ -59,6 +74,7 @@ struct record {
 	const struct record_thread *thread;
 	const struct record_format *format;
 	uint64_t duration_ns;
+	struct record_context context;
 	uint64_t lost;
 	uint8_t lost_cause; /* enum loss_cause of userspace/writer.h and docs/format.md */
 	uint8_t value_cnt;

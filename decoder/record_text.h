@@ -5,8 +5,13 @@
 
 #include "text.h"
 
-/* The message of text_line(): formatted text, "-> name args", "<- name 12.345us", or the loss. */
+/* The message of text_line(): formatted text, "-> name args", "<- name 12.345us", "-> trace ID parent
+ * ID", "<- trace ID 12.345us", or the loss. */
 void record_message(struct buffer *out, const struct record *record);
+
+/* As lower-case hexadecimal digits, 32 and 16 of them. */
+void record_trace_id(struct buffer *out, const struct record_context *context);
+void record_span_id(struct buffer *out, uint64_t id);
 
 const char *record_tag(const struct record *record); /* never NULL; a loss has "qslog" */
 uint8_t record_level(const struct record *record);   /* a loss is a warning */

@@ -5,6 +5,7 @@
  */
 #include "rows_decode.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "file_format.h"
@@ -18,6 +19,8 @@ struct scan {
 	struct clock_map *clock;
 	const uint8_t *data, *end;
 	struct row_list *list;
+	uint32_t context; /* of logs of the current thread, while context_known */
+	bool context_known;
 	const char *what;
 	int err;
 };
@@ -51,12 +54,85 @@ void rows_state_init(struct rows_state *state)
 void row_list_fini(struct row_list *list)
 {
 	free(list->rows);
-	list->rows = NULL;
-	list->cnt = 0;
-	list->cap = 0;
+	free(list->contexts);
+	memset(list, 0, sizeof(*list));
 }
 
-static const uint8_t *row_add(struct scan *s, const uint8_t *at, uint32_t format, unsigned kind)
+void row_list_clear(struct row_list *list)
+{
+	list->cnt = 0;
+	list->context_cnt = 0;
+}
+
+/* ---- context ---- */
+
+/* Index from 1; 0 where the context says nothing, or after setting `err`. At most one is added
+ * per row, of which there is a limit. */
+static uint32_t context_add(struct scan *s, const struct record_context *context)
+{
+	struct row_list *l = s->list;
+
+	if (!context->has_trace && !context->span_id)
+		return 0;
+	if (l->context_cnt == l->context_cap) {
+		uint32_t cap = l->context_cap ? l->context_cap * 2 : 64;
+		struct record_context *contexts;
+
+		contexts = realloc(l->contexts, cap * sizeof(*contexts));
+		if (!contexts) {
+			s->err = -ENOMEM;
+			return 0;
+		}
+		l->contexts = contexts;
+		l->context_cap = cap;
+	}
+	l->contexts[l->context_cnt] = *context;
+	return ++l->context_cnt;
+}
+
+/* The trace of the innermost line, and `parent`. */
+static struct record_context context_in_line(const struct span_stack *stack)
+{
+	struct record_context c = { 0 };
+	const struct span_entry *line;
+
+	if (span_stack_in_line(stack)) {
+		line = &stack->entries[stack->line];
+		c.has_trace = true;
+		c.trace_high = line->trace_high;
+		c.trace_low = line->trace_low;
+		c.trace_flags = line->flags;
+		c.parent_id = stack->entries[stack->cnt - 1].id;
+	}
+	return c;
+}
+
+/* Of what has no id of its own: the span around it. */
+static uint32_t context_current(struct scan *s, const struct span_stack *stack)
+{
+	struct record_context c;
+
+	if (!s->context_known) {
+		c = context_in_line(stack);
+		c.span_id = c.parent_id;
+		c.parent_id = 0;
+		if (c.has_trace && stack->line != stack->cnt - 1)
+			c.parent_id = stack->entries[stack->cnt - 2].id;
+		s->context = context_add(s, &c);
+		s->context_known = !s->err;
+	}
+	return s->context;
+}
+
+/* Opens a line or enters a span. */
+static const uint8_t *stack_room(struct scan *s, struct in_thread *thread, const uint8_t *next)
+{
+	s->context_known = false;
+	return outcome(s, catalog_in_spans_room(s->catalog, thread), next, "");
+}
+
+static const uint8_t *row_add(struct scan *s, const uint8_t *at, uint32_t format, unsigned kind,
+			      uint32_t context)
 {
 	struct row_list *l = s->list;
 	struct in_thread *thread;
@@ -88,8 +164,24 @@ static const uint8_t *row_add(struct scan *s, const uint8_t *at, uint32_t format
 	row->off = (uint32_t)(at - s->data);
 	row->thread = s->state->thread;
 	row->format = format;
-	row->kind = kind;
-	return at;
+	row->kind = kind & 0xff;
+	row->context = context & 0xffffff;
+	return s->err ? NULL : at;
+}
+
+/* NULL before the first thread. */
+static struct in_thread *thread_current(const struct scan *s)
+{
+	return s->state->thread == HASH_INDEX_NONE ? NULL : s->catalog->threads[s->state->thread];
+}
+
+static const uint8_t *row_add_current(struct scan *s, const uint8_t *at, uint32_t format,
+				      unsigned kind)
+{
+	const struct in_thread *thread = thread_current(s);
+
+	return row_add(s, at, format, kind,
+		       thread && thread->spans.cnt ? context_current(s, &thread->spans) : 0);
 }
 
 /* A zigzag difference of times. */
@@ -219,7 +311,7 @@ static const uint8_t *log_scan(struct scan *s, const uint8_t *p, unsigned low)
 	if (f->kind != QSLOG_SITE_LOG)
 		return refuse(s, "a log entry with the format of a span");
 	p = time_take(s, p);
-	if (!p || !row_add(s, p, slot, RECORD_LOG))
+	if (!p || !row_add_current(s, p, slot, RECORD_LOG))
 		return NULL;
 	p = arguments_skip(s, p, f);
 	if (!p)
@@ -227,44 +319,257 @@ static const uint8_t *log_scan(struct scan *s, const uint8_t *p, unsigned low)
 	return p;
 }
 
-static const uint8_t *span_scan(struct scan *s, const uint8_t *p, unsigned low)
+static const uint8_t *span_enter_scan(struct scan *s, const uint8_t *p, struct in_thread *thread,
+				      uint32_t slot, uint64_t id)
 {
-	unsigned op = low >> FILE_SPAN_OP_SHIFT;
-	const struct record_format *f;
+	struct record_context c = context_in_line(&thread->spans);
+
+	c.span_id = id;
+	if (id && !stack_room(s, thread, p))
+		return NULL;
+	p = row_add(s, p, slot, RECORD_SPAN_ENTER, context_add(s, &c));
+	p = p ? arguments_skip(s, p, &s->catalog->formats[slot]->format) : NULL;
+	if (p) {
+		s->context_known = false;
+		span_stack_enter(&thread->spans, slot, id);
+	}
+	return p;
+}
+
+static const uint8_t *span_exit_scan(struct scan *s, const uint8_t *p, struct in_thread *thread,
+				     uint32_t slot, uint64_t id)
+{
+	struct span_stack *stack = &thread->spans;
+	struct record_context c = context_in_line(stack);
+	uint32_t at = span_stack_find(stack, id);
 	uint64_t v;
+
+	c.span_id = id;
+	if (id)
+		c.parent_id = at < stack->cnt ? stack->entries[at - 1].id : 0;
+	p = row_add(s, p, slot, RECORD_SPAN_EXIT, context_add(s, &c));
+	if (!p)
+		return NULL;
+	p = varint_get(p, s->end, &v);
+	if (!p)
+		return refuse(s, "a duration runs past the end");
+	s->context_known = false;
+	span_stack_exit(stack, id);
+	return p;
+}
+
+/* Enter or exit; `id` points to what an entry before said, or is NULL. */
+static const uint8_t *span_scan(struct scan *s, const uint8_t *p, unsigned low, const uint64_t *id)
+{
+	const bool enters = low >> FILE_SPAN_OP_SHIFT == FILE_SPAN_ENTER;
+	struct in_thread *thread = thread_current(s);
+	const uint32_t rows = s->list->cnt;
+	uint64_t expected;
 	uint32_t slot;
 
-	if (op == FILE_SPAN_COMPLETE || op == FILE_SPAN_CONTEXT) {
-		if ((low & FILE_SPAN_ID_ESCAPE) == FILE_SPAN_ID_ESCAPE)
-			p = varint_get(p, s->end, &v);
-		p = p ? varint_get(p, s->end, &v) : NULL;
-		if (!p || v > (size_t)(s->end - p))
-			return refuse(s, "a span entry runs past the end");
-		return p + v;
-	}
 	p = format_id_take(s, p, low & FILE_SPAN_ID_ESCAPE, FILE_SPAN_ID_ESCAPE, &slot);
 	if (!p)
 		return NULL;
-	f = &s->catalog->formats[slot]->format;
-	if (f->kind != QSLOG_SITE_SPAN)
-		return refuse(s, "a span entry with the format of a log");
+	if (s->catalog->formats[slot]->format.kind != QSLOG_SITE_SPAN)
+		return refuse(s, "a span entry with the format of something else");
 	p = time_take(s, p);
 	if (!p)
 		return NULL;
-	if (op == FILE_SPAN_ENTER) {
-		if (!row_add(s, p, slot, RECORD_SPAN_ENTER))
-			return NULL;
-		p = arguments_skip(s, p, f);
-	} else {
-		if (!row_add(s, p, slot, RECORD_SPAN_EXIT))
-			return NULL;
-		p = varint_get(p, s->end, &v);
-		if (!p)
-			refuse(s, "a duration runs past the end");
+	if (!thread)
+		return refuse(s, "a record before the first thread");
+	if (!id) {
+		expected = enters ? span_stack_next(&thread->spans) :
+				    span_stack_innermost(&thread->spans, slot);
+		id = &expected;
 	}
+	p = enters ? span_enter_scan(s, p, thread, slot, *id) :
+		     span_exit_scan(s, p, thread, slot, *id);
 	if (!p)
-		s->list->cnt--;
+		s->list->cnt = rows;
 	return p;
+}
+
+/* Trace id, parent, flags; NULL where they are not all there. */
+static const uint8_t *line_take(const uint8_t *p, const uint8_t *end, struct span_line *line)
+{
+	if (!p || end - p < FILE_TRACE_ID_BYTES + 9)
+		return NULL;
+	memcpy(&line->trace_high, p, 8);
+	memcpy(&line->trace_low, p + 8, 8);
+	line->trace_high = be64toh(line->trace_high);
+	line->trace_low = be64toh(line->trace_low);
+	memcpy(&line->parent, p + 16, 8);
+	line->flags = p[24];
+	return p + FILE_TRACE_ID_BYTES + 9;
+}
+
+static bool depth_valid(uint64_t depth)
+{
+	return depth && depth <= FILE_LINE_DEPTH_MAX;
+}
+
+static const uint8_t *line_begin_scan(struct scan *s, const uint8_t *p, const uint8_t *end,
+				      struct in_thread *thread, uint32_t slot)
+{
+	struct record_context c = { 0 };
+	struct span_line line;
+	uint64_t bits, innermost;
+
+	p = line_take(p, end, &line);
+	p = p ? varint_get(p, end, &bits) : NULL;
+	if (!p || !depth_valid(bits >> 1) || (bits & 1 && end - p < 8))
+		return refuse(s, "a malformed entry of a span line");
+	if (!stack_room(s, thread, p))
+		return NULL;
+	line.depth = (uint32_t)(bits >> 1);
+	c.has_trace = true;
+	c.trace_high = line.trace_high;
+	c.trace_low = line.trace_low;
+	c.trace_flags = line.flags;
+	c.parent_id = line.parent;
+	if (!row_add(s, p, slot, RECORD_LINE_BEGIN, context_add(s, &c)))
+		return NULL;
+	if (bits & 1) {
+		memcpy(&innermost, p, 8);
+		span_stack_line_again(&thread->spans, &line, innermost);
+	} else {
+		span_stack_line_begin(&thread->spans, &line);
+	}
+	return end;
+}
+
+static const uint8_t *line_end_scan(struct scan *s, const uint8_t *p, const uint8_t *end,
+				    struct in_thread *thread, uint32_t slot)
+{
+	struct span_stack *stack = &thread->spans;
+	struct record_context c = { 0 };
+	const struct span_entry *line;
+	const uint8_t *at = p;
+	uint64_t duration, depth;
+	uint32_t i;
+
+	p = varint_get(p, end, &duration);
+	p = p ? varint_get(p, end, &depth) : NULL;
+	if (!p || !depth_valid(depth))
+		return refuse(s, "a malformed entry of a span line");
+	for (i = stack->line; stack->cnt && i && stack->entries[i].depth > depth;)
+		i = stack->entries[i].format;
+	line = stack->cnt ? &stack->entries[i] : NULL;
+	if (line && line->depth == depth) {
+		c.has_trace = true;
+		c.trace_high = line->trace_high;
+		c.trace_low = line->trace_low;
+		c.trace_flags = line->flags;
+		c.parent_id = line->id;
+	}
+	if (!row_add(s, at, slot, RECORD_LINE_END, context_add(s, &c)))
+		return NULL;
+	s->context_known = false;
+	span_stack_line_end(stack, (uint32_t)depth);
+	return end;
+}
+
+/* Opening or closing a line: format, time, and the rest. */
+static const uint8_t *line_scan(struct scan *s, const uint8_t *p, const uint8_t *end,
+				struct in_thread *thread, unsigned what)
+{
+	uint64_t number;
+	uint32_t slot;
+
+	p = varint_get(p, end, &number);
+	if (!p)
+		return refuse(s, "a malformed entry of a span line");
+	slot = catalog_slot(&s->catalog->format_by_number, number);
+	if (slot == HASH_INDEX_NONE ||
+	    s->catalog->formats[slot]->format.kind != QSLOG_SITE_CONTEXT)
+		return refuse(s, "a span line without its format");
+	p = time_take(s, p);
+	if (!p)
+		return NULL;
+	return what == FILE_CONTEXT_BEGIN ? line_begin_scan(s, p, end, thread, slot) :
+					    line_end_scan(s, p, end, thread, slot);
+}
+
+/* What is open where the thread appears in the block. */
+static const uint8_t *open_scan(struct scan *s, const uint8_t *p, const uint8_t *end,
+				struct in_thread *thread, unsigned what)
+{
+	struct span_stack *stack = &thread->spans;
+	struct span_line line;
+	uint64_t number, v;
+	uint32_t slot;
+
+	if (!stack_room(s, thread, p))
+		return NULL;
+	if (what == FILE_CONTEXT_OPEN_LINE) {
+		p = line_take(p, end, &line);
+		p = p ? varint_get(p, end, &v) : NULL;
+		if (!p || !depth_valid(v))
+			return refuse(s, "a malformed entry of an open span line");
+		line.depth = (uint32_t)v;
+		span_stack_line_begin(stack, &line);
+		return end;
+	}
+	p = varint_get(p, end, &number);
+	p = p ? varint_get(p, end, &v) : NULL;
+	if (!p)
+		return refuse(s, "a malformed entry of an open span");
+	slot = SPAN_FORMAT_NONE;
+	if (number)
+		slot = catalog_slot(&s->catalog->format_by_number, number - 1);
+	if (number && slot == HASH_INDEX_NONE)
+		return refuse(s, "a format that was not introduced");
+	span_stack_enter(stack, slot, stack->last + (uint64_t)unzigzag(v));
+	return end;
+}
+
+/* The id of the span entry that follows right behind. */
+static const uint8_t *span_id_scan(struct scan *s, const uint8_t *p, const uint8_t *end,
+				   const struct in_thread *thread)
+{
+	uint64_t v, id;
+	unsigned low;
+
+	if (!varint_get(p, end, &v))
+		return refuse(s, "a malformed span id");
+	low = end < s->end ? *end & ((1u << FILE_ENTRY_TYPE_SHIFT) - 1) : 0;
+	if (end >= s->end || *end >> FILE_ENTRY_TYPE_SHIFT != FILE_ENTRY_SPAN ||
+	    low >> FILE_SPAN_OP_SHIFT > FILE_SPAN_EXIT)
+		return refuse(s, "a span id without its span");
+	id = thread->spans.last + (uint64_t)unzigzag(v);
+	return span_scan(s, end + 1, low, &id);
+}
+
+static const uint8_t *span_entry_scan(struct scan *s, const uint8_t *p, unsigned low)
+{
+	const unsigned op = low >> FILE_SPAN_OP_SHIFT, what = low & FILE_SPAN_ID_ESCAPE;
+	struct in_thread *thread = thread_current(s);
+	const uint8_t *end;
+	uint64_t v;
+
+	if (op == FILE_SPAN_ENTER || op == FILE_SPAN_EXIT)
+		return span_scan(s, p, low, NULL);
+	if (op == FILE_SPAN_COMPLETE && what == FILE_SPAN_ID_ESCAPE)
+		p = varint_get(p, s->end, &v);
+	p = p ? varint_get(p, s->end, &v) : NULL;
+	if (!p || v > (size_t)(s->end - p))
+		return refuse(s, "a span entry runs past the end");
+	end = p + v;
+	if (op == FILE_SPAN_COMPLETE || what > FILE_CONTEXT_OPEN_SPAN)
+		return end;
+	if (!thread)
+		return refuse(s, "a context before the first thread");
+	switch ((enum file_context)what) {
+	case FILE_CONTEXT_BEGIN:
+	case FILE_CONTEXT_END:
+		return line_scan(s, p, end, thread, what);
+	case FILE_CONTEXT_SPAN_ID:
+		return span_id_scan(s, p, end, thread);
+	case FILE_CONTEXT_OPEN_LINE:
+	case FILE_CONTEXT_OPEN_SPAN:
+		return open_scan(s, p, end, thread, what);
+	}
+	return end;
 }
 
 static const uint8_t *format_scan(struct scan *s, const uint8_t *p, unsigned level)
@@ -292,7 +597,12 @@ static const uint8_t *loss_scan(struct scan *s, const uint8_t *p, const uint8_t 
 	rest = rest ? varint_get(rest, end, &count) : NULL;
 	if (!rest || cause > UINT8_MAX)
 		return refuse(s, "a malformed loss entry");
-	return row_add(s, body, HASH_INDEX_NONE, RECORD_LOSS);
+	body = row_add_current(s, body, HASH_INDEX_NONE, RECORD_LOSS);
+	if (body && FILE_LOSS_ENDS_LINES(cause)) {
+		s->context_known = false;
+		span_stack_reset(&thread_current(s)->spans);
+	}
+	return body;
 }
 
 static const uint8_t *extended_scan(struct scan *s, const uint8_t *p, uint32_t length)
@@ -318,6 +628,7 @@ static const uint8_t *extended_scan(struct scan *s, const uint8_t *p, uint32_t l
 		return outcome(s, catalog_in_process(s->catalog, p, bytes), end,
 			       "a malformed process entry");
 	case FILE_SUB_THREAD:
+		s->context_known = false;
 		return outcome(s, catalog_in_thread(s->catalog, p, bytes), end,
 			       "a malformed thread entry");
 	case FILE_SUB_TICK:
@@ -362,6 +673,7 @@ static const uint8_t *info_scan(struct scan *s, const uint8_t *p, unsigned low)
 		s->state->thread = catalog_slot(&s->catalog->thread_by_number, number);
 		if (s->state->thread == HASH_INDEX_NONE)
 			return refuse(s, "a thread that was not introduced");
+		s->context_known = false;
 		break;
 	default:
 		return extended_scan(s, p, (uint32_t)length);
@@ -373,7 +685,7 @@ int rows_scan(struct rows_state *state, struct catalog_in *catalog, struct clock
 	      const uint8_t *data, uint32_t bytes, struct row_list *list,
 	      struct rows_problem *problem)
 {
-	struct scan s = { state, catalog, clock, data, data + bytes, list, NULL, 0 };
+	struct scan s = { state, catalog, clock, data, data + bytes, list, 0, false, NULL, 0 };
 	const uint8_t *p = data, *entry = data;
 
 	while (p && p < s.end) {
@@ -391,7 +703,7 @@ int rows_scan(struct rows_state *state, struct catalog_in *catalog, struct clock
 			p = info_scan(&s, p + 1, low);
 			break;
 		default:
-			p = span_scan(&s, p + 1, low);
+			p = span_entry_scan(&s, p + 1, low);
 			break;
 		}
 	}
@@ -453,8 +765,10 @@ done:
 }
 
 int row_decode(const struct catalog_in *catalog, struct clock_map *clock, const uint8_t *data,
-	       uint32_t bytes, const struct row *row, struct record *record)
+	       uint32_t bytes, const struct row_list *list, const struct row *row,
+	       struct record *record)
 {
+	static const struct record_context none;
 	const uint8_t *p = data + row->off, *end = data + bytes;
 	const struct record_format *f = NULL;
 	uint64_t v;
@@ -464,6 +778,7 @@ int row_decode(const struct catalog_in *catalog, struct clock_map *clock, const 
 	record->time_ns = clock_map_ns(clock, row->ticks);
 	record->thread = &catalog->threads[row->thread]->thread;
 	record->duration_ns = 0;
+	record->context = row->context ? list->contexts[row->context - 1] : none;
 	record->lost = 0;
 	record->lost_cause = 0;
 	record->value_cnt = 0;
@@ -474,10 +789,10 @@ int row_decode(const struct catalog_in *catalog, struct clock_map *clock, const 
 		p = varint_get(p, end, &v);
 		record->lost_cause = p ? (uint8_t)v : 0;
 		p = p ? varint_get(p, end, &record->lost) : NULL;
-	} else if (row->kind == RECORD_SPAN_EXIT) {
+	} else if (row->kind == RECORD_SPAN_EXIT || row->kind == RECORD_LINE_END) {
 		p = varint_get(p, end, &v);
 		record->duration_ns = p ? clock_map_duration(clock, row->ticks, v) : 0;
-	} else {
+	} else if (row->kind != RECORD_LINE_BEGIN) {
 		for (i = 0; p && i < f->arg_cnt; i++)
 			p = value_take(p, end, f->types[i], &record->values[i]);
 		record->value_cnt = f->arg_cnt;

@@ -3,6 +3,8 @@
  * rows_decode.h - rows become records, in two passes. rows_scan() walks all entries, checks them,
  * takes what they say about processes, threads, formats and clocks, and lists where the records
  * are; row_decode() makes a record of one of them. In between, a list may be put into time order.
+ * Which span and trace a record belongs to hangs on the entries of its thread before it, so the
+ * scan finds it out; records that follow one another in the same span share a context.
  */
 #ifndef QSLOG_ROWS_DECODE_H
 #define QSLOG_ROWS_DECODE_H
@@ -15,12 +17,15 @@ struct row {
 	int64_t ticks; /* the time */
 	uint32_t off;  /* of the arguments, the duration, or cause and count */
 	uint32_t thread, format; /* slots of the catalog */
-	uint32_t kind; /* enum record_kind */
+	uint32_t kind : 8; /* enum record_kind */
+	uint32_t context : 24; /* of the list's contexts, from 1; 0: none */
 };
 
 struct row_list {
 	struct row *rows;
 	uint32_t cnt, cap;
+	struct record_context *contexts;
+	uint32_t context_cnt, context_cap;
 };
 
 /* What entries leave for the next; carried from frame to frame of a block. */
@@ -48,8 +53,11 @@ int rows_sort(struct row_list *list);
 
 /* `data` are the bytes that were scanned; *record points into them and into the catalog. */
 int row_decode(const struct catalog_in *catalog, struct clock_map *clock, const uint8_t *data,
-	       uint32_t bytes, const struct row *row, struct record *record);
+	       uint32_t bytes, const struct row_list *list, const struct row *row,
+	       struct record *record);
 
+/* Empties it and keeps its memory. */
+void row_list_clear(struct row_list *list);
 void row_list_fini(struct row_list *list);
 
 #endif

@@ -36,10 +36,11 @@ int rows_decoder_feed(struct rows_decoder *d, const void *data, uint32_t bytes,
 	uint32_t i;
 	int err, decode_err;
 
-	d->list.cnt = 0;
+	row_list_clear(&d->list);
 	err = rows_scan(&d->state, &d->catalog, &d->clock, data, bytes, &d->list, &problem);
 	for (i = 0; i < d->list.cnt; i++) {
-		decode_err = row_decode(&d->catalog, &d->clock, data, bytes, &d->list.rows[i], &r);
+		decode_err = row_decode(&d->catalog, &d->clock, data, bytes, &d->list,
+					&d->list.rows[i], &r);
 		if (decode_err)
 			return decode_err;
 		record(arg, &r);

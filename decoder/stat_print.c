@@ -117,6 +117,8 @@ static void print_sites(struct buffer *out, const struct stat_table *t)
 			buffer_str(out, "span ");
 			column(out, s->name, 0);
 			buffer_char(out, ' ');
+		} else if (s->kind == QSLOG_SITE_CONTEXT) {
+			buffer_str(out, "span line");
 		}
 		column(out, s->format, 0);
 		buffer_char(out, '\n');
@@ -198,12 +200,17 @@ static void json_u64(struct buffer *out, const char *key, uint64_t value)
 	buffer_u64(out, value);
 }
 
+static const char *kind_name(uint8_t kind)
+{
+	return kind == QSLOG_SITE_SPAN ? "span" : kind == QSLOG_SITE_CONTEXT ? "line" : "log";
+}
+
 static void json_site(struct buffer *out, const struct stat_table *t, const struct stat_site *s)
 {
 	const struct histogram *h = &s->durations;
 
 	buffer_printf(out, "{\"kind\":\"%s\",\"level\":\"%c\",",
-		      s->kind == QSLOG_SITE_SPAN ? "span" : "log", level_letter(s->level));
+		      kind_name(s->kind), level_letter(s->level));
 	json_text(out, "tag", s->tag);
 	buffer_char(out, ',');
 	json_text(out, "file", s->file);

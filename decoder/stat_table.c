@@ -132,6 +132,12 @@ static uint64_t record_bytes(const struct record *r)
 {
 	uint64_t bytes = QSLOG_RECORD_HEADER_BYTES;
 
+	if (r->kind == RECORD_LINE_BEGIN)
+		return bytes + 32; /* 40 where the line was open already */
+	if (r->kind == RECORD_LINE_END)
+		return bytes + 16;
+	if (r->kind != RECORD_LOG && r->context.span_id)
+		bytes += 8;
 	if (r->kind == RECORD_SPAN_EXIT)
 		return bytes + 8;
 	for (unsigned i = 0; i < r->value_cnt; i++) {
@@ -193,9 +199,9 @@ int stat_table_add(struct stat_table *t, const struct record *r, unsigned file)
 		return err;
 	s = &t->sites[index];
 	s->bytes += record_bytes(r);
-	if (r->kind == RECORD_SPAN_ENTER)
+	if (r->kind == RECORD_SPAN_ENTER || r->kind == RECORD_LINE_BEGIN)
 		s->entered++;
-	if (r->kind == RECORD_SPAN_EXIT)
+	if (r->kind == RECORD_SPAN_EXIT || r->kind == RECORD_LINE_END)
 		err = histogram_add(&s->durations, r->duration_ns);
 	if (r->kind == RECORD_LOG)
 		s->cnt++;

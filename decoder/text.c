@@ -86,6 +86,49 @@ static void loss_message(struct buffer *out, const struct record *record)
 	buffer_str(out, loss_cause_name(record->lost_cause));
 }
 
+static void hex_u64(struct buffer *out, uint64_t v)
+{
+	char *p = buffer_reserve(out, 16);
+	int shift;
+
+	if (!p)
+		return;
+	for (shift = 60; shift >= 0; shift -= 4)
+		*p++ = "0123456789abcdef"[v >> shift & 15];
+	buffer_commit(out, p);
+}
+
+void record_trace_id(struct buffer *out, const struct record_context *context)
+{
+	hex_u64(out, context->trace_high);
+	hex_u64(out, context->trace_low);
+}
+
+void record_span_id(struct buffer *out, uint64_t id)
+{
+	hex_u64(out, id);
+}
+
+static void line_message(struct buffer *out, const struct record *record)
+{
+	const struct record_context *c = &record->context;
+
+	buffer_str(out, record->kind == RECORD_LINE_BEGIN ? "-> trace " : "<- trace ");
+	if (c->has_trace)
+		record_trace_id(out, c);
+	else
+		buffer_char(out, '?'); /* its beginning was lost */
+	if (record->kind == RECORD_LINE_END) {
+		if (record->duration_ns) {
+			buffer_char(out, ' ');
+			duration(out, record->duration_ns);
+		}
+	} else if (c->parent_id) {
+		buffer_str(out, " parent ");
+		record_span_id(out, c->parent_id);
+	}
+}
+
 void record_message(struct buffer *out, const struct record *record)
 {
 	const struct record_format *f = record->format;
@@ -95,6 +138,8 @@ void record_message(struct buffer *out, const struct record *record)
 		loss_message(out, record);
 	} else if (record->kind == RECORD_LOG) {
 		message_format(out, f->format, record->values, record->value_cnt);
+	} else if (record->kind == RECORD_LINE_BEGIN || record->kind == RECORD_LINE_END) {
+		line_message(out, record);
 	} else if (record->kind == RECORD_SPAN_ENTER) {
 		buffer_str(out, "-> ");
 		escape_str(out, name);

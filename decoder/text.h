@@ -32,13 +32,16 @@ void message_format(struct buffer *out, const char *format, const struct record_
  * One line with '\n', exactly:
  *   2025-04-09 16:09:58.156 32638 32638 D example [qslogExample.cpp:38 main] message
  * local time (TZ); the file without its directories. A span enters as "-> name args", leaves as
- * "<- name 12.345us"; a loss is a W line of tag qslog: "[-:0 -] 12 records lost: ring full".
+ * "<- name 12.345us"; a span line opens as "-> trace 4bf9...4736 parent 00f0...02b7" (without the
+ * parent if it has none) and closes as "<- trace 4bf9...4736 12.345us"; a loss is a W line of tag qslog: "[-:0 -] 12 records lost: ring full".
  */
 void text_line(struct buffer *out, const struct record *record);
 
 /*
  * One JSON object with '\n': time (RFC 3339, UTC, ns), time_ns, pid, tid, thread, level (letter),
- * tag, file (full path), line, function, kind ("log", "span_enter", "span_exit", "loss"), message,
+ * tag, file (full path), line, function, kind ("log", "span_enter", "span_exit", "loss",
+ * "line_begin", "line_end"), in a span line trace_id, span_id and parent_id (see record.h; lower-case
+ * hexadecimal, only those that there are), message,
  * format, args (object: named placeholders by name, others by position "0", "1", ...). Integers
  * are JSON numbers in full precision; NaN and infinities the strings "nan", "inf", "-inf"; bytes
  * hex strings; NULL strings null. Invalid UTF-8 becomes U+FFFD.

@@ -121,7 +121,8 @@ struct qslog_site {
  * of the record that entered it.
  *
  * Of a site of kind QSLOG_SITE_CONTEXT: the record that opens a line has four slots: high and low
- * half of the trace id, id of the parent span, and enum qslog_line_bits. The one that closes it has
+ * half of the trace id, id of the parent span, and enum qslog_line_bits; with QSLOG_LINE_AGAIN a
+ * fifth: id of the span that is innermost now, of the parent if none is open in the line. The one that closes it has
  * two: the timestamp counter of the record that opened it (0: none did), and how many lines were
  * open on the thread, this one included. Opening or closing a line closes all that are deeper, and
  * opening one that one at the same depth.
@@ -140,8 +141,7 @@ struct qslog_site {
 
 enum qslog_line_bits {
 	QSLOG_LINE_FLAGS = 0xff,     /* trace flags of W3C trace context */
-	/* The line was open already when somebody began to listen; its parent is the span that is
-	 * innermost now. To those who know the line (same depth, same trace) it says nothing. */
+	/* The line was open already: somebody began to listen meanwhile, or records were dropped. */
 	QSLOG_LINE_AGAIN = 0x100,
 	QSLOG_LINE_DEPTH_SHIFT = 32 /* lines that are open on the thread, this one included */
 };
@@ -492,6 +492,7 @@ struct qslog_value {
 		struct qslog_blob str; /* STR, BYTES: qslog_bytes(data, len) */
 	};
 };
+QSLOG_ABI_ASSERT(sizeof(struct qslog_value) == 24, value_size);
 
 /* Does anybody listen at the site's level? Saves preparing values for nobody. */
 static inline int qslog_site_enabled(const struct qslog_site *site);
@@ -507,7 +508,7 @@ static inline int qslog_log_values(const struct qslog_site *site, const struct q
 static inline struct qslog_span qslog_span_enter(const struct qslog_site *site,
 						 const struct qslog_value *values, unsigned int cnt);
 /* Leaves it; a second time does nothing. Also for QSLOG_SPAN_BEGIN. */
-static inline void qslog_span_end(struct qslog_span *span);
+static inline __attribute__((always_inline)) void qslog_span_end(struct qslog_span *span);
 
 /* ---------------------------------------------------------------------------------------------
  * API: the process.
@@ -536,6 +537,18 @@ int qslog_flush(void);
  *
  * QSLOG_FILE=app.qslog in the environment starts it before main() without a call. At exit() the
  * collector is stopped after everything is written.
+ *
+ * A record whose call has returned survives the death of the process (SIGKILL, SIGSEGV, _exit, but
+ * not of the machine): while the collector runs, the memory of threads that log for the first time
+ * is a file /dev/shm/qslog-UID-PID-RANDOM, or beside the output where that is not possible;
+ * `qslog recover app.qslog` adds what is missing from it. It is reserved as a whole (arena_bytes per
+ * thread), up to three quarters of the file system and 512 MiB; threads beyond that, and those that
+ * had logged before qslog_start(), have ordinary memory, whose last records die with the process
+ * (QSLOG_DEBUG=1 says how many). A clean stop removes the file; one that was left behind stays
+ * until it is recovered (`qslog recover` lists them) or deleted. QSLOG_CRASH_SAFE=0: do without.
+ *
+ * An output that is there already is overwritten if it was closed. If it was not, its writer died:
+ * it is recovered and becomes app.qslog.1, or the next number that is free.
  */
 struct qslog_options {
 	size_t size;	      /* sizeof(struct qslog_options): set by QSLOG_OPTIONS_INIT */
@@ -554,7 +567,7 @@ enum qslog_on_full {
 };
 
 /* NULL: environment, then defaults. 0; -EINVAL: an option out of range or no path; -EALREADY: it
- * runs already; else the -errno of the output file or of the thread. */
+ * runs already; -EBUSY: another process writes the file (a %p in the path is the pid); else the -errno of the output file or of the thread. */
 int qslog_start(const struct qslog_options *options);
 /* Stops recording, writes what is left, closes the file. 0; -ESRCH: not running; else the first
  * -errno of the output file. Other threads may go on logging: from then on it is off. */
@@ -569,6 +582,7 @@ extern __thread struct qslog_arena *qslog_priv_arena __attribute__((tls_model("i
 /* The thread's innermost line. */
 struct qslog_priv_line {
 	struct qslog_context context;  /* span: id of the innermost open one, else the parent */
+	uint64_t parent;
 	const struct qslog_site *site;
 	const volatile uint16_t *word; /* of who listens to lines; NULL: nobody can */
 	uint32_t depth;		       /* lines that are open; 0: none */
@@ -591,8 +605,9 @@ void qslog_priv_line_begin(struct qslog_local_parent *parent, const struct qslog
 			   const struct qslog_context *context, uint64_t listeners, int wanted);
 void qslog_priv_line_end(struct qslog_local_parent *parent, const struct qslog_control *control,
 			 uint64_t listeners, int wanted);
-/* Who listens has changed since the line was recorded. */
-void qslog_priv_line_again(const struct qslog_control *control) __attribute__((cold));
+/* Who listens has changed since the line was recorded, or records of the thread were dropped since.
+ * 0: this one was too, so that the span that is entered now counts as dropped as well. */
+int qslog_priv_line_again(const struct qslog_control *control) __attribute__((cold));
 uint64_t qslog_priv_id_refill(void) __attribute__((cold));
 
 struct qslog_priv_slot {
@@ -606,10 +621,12 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 void qslog_priv_record_hit(const struct qslog_control *control, const struct qslog_site *site,
 			   const void *record) __attribute__((cold));
 /* Writes the record of a site that was registered at run time, and fires qslog:record of the
- * caller's module if that is `wanted`. 0, and the counter that was recorded; -EINVAL, -ENOSPC. */
+ * caller's module if that is `wanted`. `id`: of a span, 0: none. 0, and the counter that was
+ * recorded; -EINVAL, -ENOSPC. */
 int qslog_priv_values_write(const struct qslog_control *control, const struct qslog_site *site,
-			    enum qslog_site_kind kind, const struct qslog_value *values,
-			    unsigned int cnt, int wanted, uint64_t *counter);
+			    enum qslog_site_kind kind, uint64_t id,
+			    const struct qslog_value *values, unsigned int cnt, int wanted,
+			    uint64_t *counter);
 void qslog_priv_module_add(struct qslog_control *control, void (*record_probe)(void));
 void qslog_priv_module_remove(struct qslog_control *control);
 
@@ -836,7 +853,10 @@ QSLOG_PRIV_INLINE void qslog_priv_record_publish(const struct qslog_priv_record 
 			reserved = *(volatile uint64_t *)&arena->reserve;
 			__atomic_store_n(&arena->head, reserved, __ATOMIC_RELEASE);
 			__atomic_signal_fence(__ATOMIC_SEQ_CST);
-		} while (QSLOG_PRIV_UNLIKELY(*(volatile uint64_t *)&arena->reserve != reserved));
+			/* Where head has gone on, a handler saw it at its own start and has published;
+			 * to store it again would take it back if another one comes amid that. */
+		} while (QSLOG_PRIV_UNLIKELY(*(volatile uint64_t *)&arena->reserve != reserved) &&
+			 *(volatile uint64_t *)&arena->head == reserved);
 	}
 }
 QSLOG_PRIV_INLINE void qslog_priv_record_commit(const struct qslog_priv_record *r)
@@ -855,21 +875,29 @@ QSLOG_PRIV_INLINE uint64_t qslog_priv_id_next(void)
 	return QSLOG_PRIV_UNLIKELY(id & QSLOG_PRIV_ID_SPENT) ? qslog_priv_id_refill() : id;
 }
 
-/* In a line, the span becomes the innermost, whether it is recorded or not. */
+/* In a line, the span becomes the innermost, whether it is recorded or not. 0: it must not be. */
 #define QSLOG_PRIV_UNRECORDED 1u
-QSLOG_PRIV_INLINE void qslog_priv_span_nest(const struct qslog_control *control,
-					    struct qslog_span *span)
+QSLOG_PRIV_INLINE int qslog_priv_span_nest(const struct qslog_control *control,
+					   struct qslog_span *span)
 {
 	struct qslog_priv_line *line = &qslog_priv_local.line;
+	int recordable = 1;
 
 	if (line->depth) {
 		if (QSLOG_PRIV_UNLIKELY(line->word && *line->word != line->announced))
-			qslog_priv_line_again(control);
+			recordable = qslog_priv_line_again(control);
 		span->start = QSLOG_PRIV_UNRECORDED;
 		span->id = qslog_priv_id_next();
 		span->parent = line->context.span;
 		line->context.span = span->id;
 	}
+	return recordable;
+}
+
+QSLOG_PRIV_INLINE void qslog_priv_span_leave(uint64_t id, uint64_t parent)
+{
+	if (id && qslog_priv_local.line.context.span == id)
+		qslog_priv_local.line.context.span = parent;
 }
 
 /* --- How many arguments a format takes; -1: not known ("{0}", or more than the limit). C++ counts
@@ -1178,12 +1206,12 @@ QSLOG_PRIV_INLINE auto qslog_priv_take(const T &v)
 {
 	return {qslog_priv_take_text(v.data(), v.size())};
 }
-/* The hook for types of the application's own: qslog_value(const T &), found beside the type, says
+/* The hook for types of the application's own: qslog_to_value(const T &), found beside the type, says
  * what to log in its place: a number, a pointer, or a view of text that T keeps. */
 template <class T>
-QSLOG_PRIV_INLINE auto qslog_priv_take(const T &v) -> decltype(qslog_priv_take(qslog_value(v)))
+QSLOG_PRIV_INLINE auto qslog_priv_take(const T &v) -> decltype(qslog_priv_take(qslog_to_value(v)))
 {
-	return qslog_priv_take(qslog_value(v));
+	return qslog_priv_take(qslog_to_value(v));
 }
 
 template <int Type> QSLOG_PRIV_INLINE uint64_t qslog_priv_extra(const qslog_priv_slot_arg<Type> &)
@@ -1304,22 +1332,23 @@ extern "C" {
 #define QSLOG_PRIV_WRITE(each, site, level, listeners, id, start, ...)                              \
 	each(QSLOG_PRIV_M_TAKE, __VA_ARGS__)                                                        \
 	struct qslog_priv_record qslog_priv_r;                                                      \
-	uint64_t qslog_priv_bytes = QSLOG_RECORD_HEADER_BYTES +                                     \
-				    8u * (0u each(QSLOG_PRIV_M_ONE, __VA_ARGS__)) each(             \
-					     QSLOG_PRIV_M_EXTRA, __VA_ARGS__);                      \
+	const uint64_t qslog_priv_fixed = QSLOG_RECORD_HEADER_BYTES + ((id) ? 8u : 0u) +            \
+					  8u * (0u each(QSLOG_PRIV_M_ONE, __VA_ARGS__));            \
+	uint64_t qslog_priv_bytes =                                                                 \
+		qslog_priv_fixed each(QSLOG_PRIV_M_EXTRA, __VA_ARGS__);                             \
 	if (QSLOG_PRIV_UNLIKELY(qslog_priv_bytes > QSLOG_RECORD_BYTES_MAX)) {                       \
 		const uint64_t qslog_priv_texts = 0u each(QSLOG_PRIV_M_TEXTS, __VA_ARGS__);         \
 		const uint64_t qslog_priv_cap =                                                     \
-			((QSLOG_RECORD_BYTES_MAX - QSLOG_RECORD_HEADER_BYTES -                      \
-			  8u * QSLOG_ARGS_MAX) /                                                    \
+			((QSLOG_RECORD_BYTES_MAX - qslog_priv_fixed) /                              \
 			 (qslog_priv_texts ? qslog_priv_texts : 1u)) & ~7ull;                       \
 		(void)qslog_priv_cap;                                                               \
-		qslog_priv_bytes = QSLOG_RECORD_HEADER_BYTES +                                      \
-				   8u * (0u each(QSLOG_PRIV_M_ONE, __VA_ARGS__)) each(              \
-					    QSLOG_PRIV_M_CUT, __VA_ARGS__);                         \
+		qslog_priv_bytes = qslog_priv_fixed each(QSLOG_PRIV_M_CUT, __VA_ARGS__);            \
 	}                                                                                           \
-	if (qslog_priv_record_open(&qslog_priv_r, site, 0, qslog_priv_bytes)) {                     \
+	if (qslog_priv_record_open(&qslog_priv_r, site, (id) ? QSLOG_RECORD_SPAN_ID : 0,            \
+				   qslog_priv_bytes)) {                                             \
 		uint64_t *qslog_priv_p = qslog_priv_r.words + 2;                                    \
+		if (id)                                                                             \
+			*qslog_priv_p++ = (id);                                                     \
 		each(QSLOG_PRIV_M_PUT, __VA_ARGS__)                                                 \
 		(void)qslog_priv_p;                                                                 \
 		qslog_priv_record_commit(&qslog_priv_r);                                            \
@@ -1351,7 +1380,7 @@ extern "C" {
 		if (QSLOG_PRIV_UNLIKELY(qslog_priv_on)) {                                           \
 			uint64_t qslog_priv_counter_ = 0;                                           \
 			QSLOG_PRIV_WRITE(QSLOG_PRIV_EACH, &qslog_priv_site, level_, qslog_priv_on,  \
-					 qslog_priv_counter_, __VA_ARGS__)                          \
+					 0, qslog_priv_counter_, __VA_ARGS__)                       \
 			(void)qslog_priv_counter_;                                                  \
 		}                                                                                   \
 	} while (0)
@@ -1397,23 +1426,29 @@ extern "C" {
 		QSLOG_PRIV_SPAN_EACH, QSLOG_SITE_SPAN, QSLOG_SPAN_LEVEL, QSLOG_PRIV_FILE_TAG,       \
 		QSLOG_PRIV_SECOND(__VA_ARGS__), "" QSLOG_PRIV_FIRST(__VA_ARGS__), __VA_ARGS__)
 #ifdef QSLOG_DISABLE
-#define QSLOG_PRIV_SPAN_ENTER(site_, ...) {&site_, 0}
+#define QSLOG_PRIV_SPAN_ENTER(site_, ...) {&site_, 0, 0, 0}
 #else
 #define QSLOG_PRIV_SPAN_ENTER(...) QSLOG_PRIV_SPAN_ENTER_ALWAYS(__VA_ARGS__)
 #endif
 #define QSLOG_PRIV_SPAN_ENTER_ALWAYS(site_, ...)                                                    \
 	__extension__({                                                                             \
-		struct qslog_span qslog_priv_span = {&site_, 0};                                    \
+		struct qslog_span qslog_priv_span = {&site_, 0, 0, 0};                              \
 		const uint64_t qslog_priv_on = QSLOG_PRIV_COMPILED(QSLOG_SPAN_LEVEL) ?              \
 						       qslog_priv_listeners(QSLOG_SPAN_LEVEL) : 0;  \
 		QSLOG_PRIV_CHECK(QSLOG_PRIV_SECOND(__VA_ARGS__),                                    \
 				 0 QSLOG_PRIV_SPAN_EACH(QSLOG_PRIV_M_ONE, __VA_ARGS__));            \
-		if (QSLOG_PRIV_UNLIKELY(qslog_priv_on)) {                                           \
-			QSLOG_PRIV_WRITE(QSLOG_PRIV_SPAN_EACH, &site_, QSLOG_SPAN_LEVEL, qslog_priv_on, \
-					 qslog_priv_span.start,                                     \
-					 __VA_ARGS__)                                               \
+		if (QSLOG_PRIV_COMPILED(QSLOG_SPAN_LEVEL) &&                                        \
+		    QSLOG_PRIV_UNLIKELY(qslog_priv_on | qslog_priv_local.line.depth)) {             \
+			const int qslog_priv_recordable =                                           \
+				qslog_priv_span_nest(&qslog_priv_control, &qslog_priv_span);        \
+			if (qslog_priv_on && qslog_priv_recordable) {                               \
+				QSLOG_PRIV_WRITE(QSLOG_PRIV_SPAN_EACH, &site_, QSLOG_SPAN_LEVEL,    \
+						 qslog_priv_on, qslog_priv_span.id,                 \
+						 qslog_priv_span.start, __VA_ARGS__)                \
+			}                                                                           \
 			/* Dropped and counted; leaving it is recorded all the same. */             \
-			if (QSLOG_PRIV_UNLIKELY(!qslog_priv_span.start))                            \
+			if (qslog_priv_on && QSLOG_PRIV_UNLIKELY(qslog_priv_span.start <=           \
+								 QSLOG_PRIV_UNRECORDED))            \
 				qslog_priv_span.start = qslog_priv_counter();                       \
 		}                                                                                   \
 		qslog_priv_span;                                                                    \
@@ -1424,29 +1459,87 @@ extern "C" {
 		__attribute__((cleanup(qslog_span_end), unused)) =                                          \
 			QSLOG_PRIV_SPAN_ENTER(QSLOG_PRIV_CAT(qslog_priv_span_site_, n), __VA_ARGS__)
 
-/* Leaves a span: the record's one slot is the counter at which the span was entered. */
-static inline void qslog_span_end(struct qslog_span *span)
+#define QSLOG_PRIV_LINE_SCOPED(n, context)                                                          \
+	static const struct qslog_site QSLOG_PRIV_CAT(qslog_priv_line_site_, n) =                   \
+		QSLOG_PRIV_SITE(QSLOG_PRIV_EACH, QSLOG_SITE_CONTEXT, QSLOG_SPAN_LEVEL,              \
+				QSLOG_PRIV_FILE_TAG, "", (const char *)0, "");                      \
+	struct qslog_local_parent QSLOG_PRIV_CAT(qslog_priv_line_, n)                               \
+		__attribute__((cleanup(qslog_local_parent_end), unused)) =                          \
+			qslog_priv_line_open(&QSLOG_PRIV_CAT(qslog_priv_line_site_, n), context)
+
+static inline struct qslog_local_parent qslog_priv_line_open(const struct qslog_site *site,
+							     const struct qslog_context *context)
+{
+	struct qslog_local_parent parent;
+#ifdef QSLOG_DISABLE
+	qslog_priv_line_begin(&parent, NULL, site, QSLOG_SPAN_LEVEL, context, 0, 0);
+#else
+	const uint64_t on = QSLOG_PRIV_COMPILED(QSLOG_SPAN_LEVEL) ?
+				    qslog_priv_listeners(QSLOG_SPAN_LEVEL) : 0;
+
+	qslog_priv_line_begin(&parent, QSLOG_PRIV_COMPILED(QSLOG_SPAN_LEVEL) ? &qslog_priv_control :
+									      NULL,
+			      site, QSLOG_SPAN_LEVEL, context, on,
+			      qslog_priv_record_wanted(QSLOG_SPAN_LEVEL, on));
+#endif
+	return parent;
+}
+static inline struct qslog_local_parent qslog_set_local_parent(const struct qslog_context *context)
+{
+	return qslog_priv_line_open(NULL, context);
+}
+static inline void qslog_local_parent_end(struct qslog_local_parent *parent)
 {
 #ifdef QSLOG_DISABLE
-	(void)span;
+	qslog_priv_line_end(parent, NULL, 0, 0);
 #else
-	uint64_t start = span->start;
+	const enum qslog_level level = parent->depth && parent->depth <= qslog_priv_local.line.depth ?
+					       (enum qslog_level)qslog_priv_local.line.site->level :
+					       QSLOG_LEVEL_COUNT;
+	const uint64_t on = qslog_priv_listeners(level);
 
-	if (QSLOG_PRIV_UNLIKELY(start)) {
-		const enum qslog_level level = (enum qslog_level)span->site->level;
-		const uint64_t listeners = qslog_priv_listeners(level);
-		struct qslog_priv_record r;
+	qslog_priv_line_end(parent, &qslog_priv_control, on, qslog_priv_record_wanted(level, on));
+#endif
+}
 
-		span->start = 0;
-		if (listeners && qslog_priv_record_open(&r, span->site, QSLOG_RECORD_EXIT,
-							QSLOG_RECORD_HEADER_BYTES + 8u)) {
-			r.words[2] = start;
-			qslog_priv_record_commit(&r);
-			if (qslog_priv_record_wanted(level, listeners))
-				qslog_priv_record_hit(&qslog_priv_control, span->site, r.words);
-		}
+/* Leaves a span: the record's last slot is the counter at which the span was entered. The members
+ * come one by one, so that a span need not be in memory. */
+static inline void qslog_priv_span_exit(const struct qslog_site *site, uint64_t start, uint64_t id,
+					uint64_t parent)
+{
+#ifdef QSLOG_DISABLE
+	(void)site;
+	(void)start;
+	(void)id;
+	(void)parent;
+#else
+	const enum qslog_level level = (enum qslog_level)site->level;
+	const uint64_t listeners = qslog_priv_listeners(level);
+	struct qslog_priv_record r;
+
+	if (QSLOG_PRIV_UNLIKELY(id))
+		qslog_priv_span_leave(id, parent);
+	if (start == QSLOG_PRIV_UNRECORDED) /* whoever listens does not learn that it is left */
+		qslog_priv_local.line.announced = 0;
+	else if (listeners &&
+	    qslog_priv_record_open(&r, site, QSLOG_RECORD_EXIT | (id ? QSLOG_RECORD_SPAN_ID : 0),
+				   QSLOG_RECORD_HEADER_BYTES + (id ? 16u : 8u))) {
+		r.words[2] = id;
+		r.words[id ? 3 : 2] = start;
+		qslog_priv_record_commit(&r);
+		if (qslog_priv_record_wanted(level, listeners))
+			qslog_priv_record_hit(&qslog_priv_control, site, r.words);
 	}
 #endif
+}
+QSLOG_PRIV_INLINE void qslog_span_end(struct qslog_span *span)
+{
+	const uint64_t start = span->start;
+
+	if (QSLOG_PRIV_UNLIKELY(start)) {
+		span->start = 0;
+		qslog_priv_span_exit(span->site, start, span->id, span->parent);
+	}
 }
 
 /* --- Sites defined at run time. What listens is what the calling module's words say. */
@@ -1466,7 +1559,7 @@ static inline int qslog_log_values(const struct qslog_site *site, const struct q
 	if (!listeners)
 		return 0;
 	return qslog_priv_values_write(
-		&qslog_priv_control, site, QSLOG_SITE_LOG, values, cnt,
+		&qslog_priv_control, site, QSLOG_SITE_LOG, 0, values, cnt,
 		qslog_priv_record_wanted((enum qslog_level)site->level, listeners), &counter);
 }
 
@@ -1476,19 +1569,28 @@ static inline struct qslog_span qslog_span_enter(const struct qslog_site *site,
 	const uint64_t listeners =
 		site ? qslog_priv_listeners((enum qslog_level)site->level) : 0;
 	struct qslog_span span;
-	int err;
+	int err = -ENOSPC, recordable = 1;
 
 	span.site = site;
 	span.start = 0;
+	span.id = 0;
+	span.parent = 0;
+	if (site)
+		recordable = qslog_priv_span_nest(&qslog_priv_control, &span);
 	if (!listeners)
 		return span;
-	err = qslog_priv_values_write(
-		&qslog_priv_control, site, QSLOG_SITE_SPAN, values, cnt,
-		qslog_priv_record_wanted((enum qslog_level)site->level, listeners), &span.start);
-	if (err == -EINVAL)
+	if (recordable)
+		err = qslog_priv_values_write(
+			&qslog_priv_control, site, QSLOG_SITE_SPAN, span.id, values, cnt,
+			qslog_priv_record_wanted((enum qslog_level)site->level, listeners),
+			&span.start);
+	if (err == -EINVAL) {
+		qslog_priv_span_leave(span.id, span.parent);
 		span.site = NULL;
-	else if (err) /* dropped and counted; leaving it is recorded all the same */
+		span.start = 0;
+	} else if (err) { /* dropped and counted; leaving it is recorded all the same */
 		span.start = qslog_priv_counter();
+	}
 	return span;
 }
 
@@ -1503,6 +1605,12 @@ struct qslog_priv_process {
 	int collector_level; /* lowest level that it records; QSLOG_LEVEL_COUNT: none */
 	uint64_t arena_bytes; /* of new arenas */
 	int on_full;	      /* enum qslog_on_full */
+	/* Memory for a new arena: `bytes` zeros at *offset of *fd, which stays open until this is
+	 * changed. Called with all signals blocked, once at a time; may only make system calls.
+	 * NULL, or not 0: anonymous memory. Set by qslog_priv_hooks_set(). */
+	int (*arena_memory)(uint64_t bytes, int *fd, uint64_t *offset);
+	/* There are new sites: of a module (1), or registered (0). No lock is held. */
+	void (*sites_added)(int module);
 };
 extern struct qslog_priv_process qslog_priv_process __attribute__((visibility("hidden")));
 extern struct qslog_registry qslog_priv_registry __attribute__((visibility("hidden")));
@@ -1510,6 +1618,9 @@ void qslog_priv_collector_wake(void) __attribute__((visibility("hidden")));
 /* Sets the collector's bit in the words of `lowest` and above. The kernel counts semaphores with
  * plain additions, which can undo a change that comes at the same moment: call it again. */
 void qslog_priv_collector_levels(int lowest) __attribute__((visibility("hidden")));
+/* A forked child has none. Once this has returned, the arena_memory before is not running. */
+void qslog_priv_hooks_set(int (*arena_memory)(uint64_t bytes, int *fd, uint64_t *offset),
+			  void (*sites_added)(int module)) __attribute__((visibility("hidden")));
 /* In collector.c: as qslog_flush(), 0 where the collector does not run. */
 int qslog_priv_collector_flush(void) __attribute__((visibility("hidden")));
 

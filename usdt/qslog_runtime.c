@@ -18,6 +18,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#undef QSLOG_DISABLE /* is about sites; the runtime is whole, and propagates context */
 #include "qslog.h"
 
 #include <errno.h>
@@ -35,6 +36,8 @@
 #define TABLE_MIN 512u
 /* An ended arena that a tracer may not have read to its end is left alone this long. */
 #define ENDED_REST_NS 1000000000ull
+/* Where there was no memory for an arena, threads that have none do not ask at every record. */
+#define FULL_REST_NS 100000000ull
 /* The collector is woken when this part of the ring waits for it: a system call, so not at every
  * stop. */
 #define COLLECTOR_WAKE_SHARE 4
@@ -81,16 +84,36 @@ static struct qslog_arena arena_none;
 __thread struct qslog_arena *qslog_priv_arena __attribute__((tls_model("initial-exec"))) =
 	&arena_none;
 
+__thread struct qslog_priv_local qslog_priv_local __attribute__((tls_model("initial-exec"))) = {
+	.id_next = QSLOG_PRIV_ID_SPENT,
+};
+
 struct qslog_priv_process qslog_priv_process = {.arena_bytes = QSLOG_ARENA_BYTES_DEFAULT};
 
 static struct {
 	int lock;			/* of everything here and of the registry's table */
 	int ready;			/* 1: runtime_init() has run */
 	int thread_key_valid;
+	int ending;			/* ends of threads are no longer noticed */
 	pthread_key_t thread_key;	/* its destructor is the end of a thread */
 	struct qslog_control *controls; /* of all loaded programs and libraries with sites */
 	struct qslog_arena *ended_first, *ended_last; /* queue, oldest first */
+	uint64_t full_until_ns;		/* no memory for an arena; not 0: not to be asked for before */
+	struct qslog_arena *late;	/* of threads that logged again after their end was noticed */
+	struct qslog_arena *misfits;	/* ended, and of another size than new ones have now */
+	int ids_seeded;
+	uint64_t ids_block;    /* first id of the next thread's block */
+	uint64_t trace_key[2]; /* make ids trace ids */
 } runtime;
+
+static __thread struct {
+	uint8_t ended;	 /* its end has been noticed */
+	uint8_t forking; /* holds the lock */
+} thread_state __attribute__((tls_model("initial-exec")));
+
+/* In private memory that a child of fork(2) finds zeroed, however it was forked: 0 there until the
+ * child has let go of its parent's arenas. */
+static uint32_t parent_of_none = 1, *own_process = &parent_of_none;
 
 static uint64_t monotonic_ns(void)
 {
@@ -100,22 +123,39 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* Not pthread_sigmask(3), which leaves out the signals of libc's own: pthread_cancel(3) would end a
+ * thread that holds the lock. */
+static void signals_block(sigset_t *saved)
+{
+	const uint64_t all = ~0ull;
+
+	sigemptyset(saved);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, saved, sizeof(all));
+}
+
+static void signals_restore(const sigset_t *saved)
+{
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, saved, NULL, sizeof(uint64_t));
+}
+
 static void lock_take(sigset_t *saved)
 {
-	sigset_t all;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, saved);
+	signals_block(saved);
 	while (__atomic_exchange_n(&runtime.lock, 1, __ATOMIC_ACQUIRE))
 		syscall(SYS_futex, &runtime.lock, FUTEX_WAIT_PRIVATE, 1,
 			&(struct timespec){.tv_nsec = 1000000}, NULL, 0);
 }
 
-static void lock_give(const sigset_t *saved)
+static void lock_release(void)
 {
 	__atomic_store_n(&runtime.lock, 0, __ATOMIC_RELEASE);
 	syscall(SYS_futex, &runtime.lock, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-	pthread_sigmask(SIG_SETMASK, saved, NULL);
+}
+
+static void lock_give(const sigset_t *saved)
+{
+	lock_release();
+	signals_restore(saved);
 }
 
 /* --- Handing over. The caller owns the arena, and no record of it is being written. */
@@ -125,22 +165,35 @@ static int tracer_attached(void)
 	return __atomic_load_n(&qslog_priv_registry.batch_semaphore, __ATOMIC_RELAXED) != 0;
 }
 
-static void arena_push(struct qslog_arena *arena, uint64_t to)
+static void arena_push(struct qslog_arena *arena, uint64_t to, uint64_t records)
 {
 	uint64_t from = arena->pushed;
 
 	if (tracer_attached() && to != from) {
 		arena->pushed = to;
-		qslog_priv_batch_probe(arena, arena->key, from, to, arena->records);
+		qslog_priv_batch_probe(arena, arena->key, from, to, records);
 	}
 }
 
-static void arena_mark(struct qslog_arena *arena, uint64_t pos)
+/* All that the calling thread has recorded, unless that is in the middle of a record. */
+static void arena_push_all(struct qslog_arena *arena)
+{
+	sigset_t saved;
+
+	if (!tracer_attached())
+		return;
+	signals_block(&saved); /* no handler's records amid this */
+	if (arena->head == arena->reserve)
+		arena_push(arena, arena->head, arena->records);
+	signals_restore(&saved);
+}
+
+static void arena_mark(struct qslog_arena *arena, uint64_t pos, uint64_t records)
 {
 	struct qslog_mark *mark = &arena->marks[arena->mark_cnt % QSLOG_MARKS];
 
 	mark->pos = pos;
-	mark->records = arena->records;
+	mark->records = records;
 	__atomic_store_n(&arena->mark_cnt, arena->mark_cnt + 1, __ATOMIC_RELEASE);
 }
 
@@ -158,23 +211,35 @@ void qslog_priv_collector_wake(void)
 
 /* --- Arenas. */
 
-/* Header, ring, and the ring once more. Shared memory, since only that can be mapped twice;
- * anonymous, so that neither a file-size limit nor a full file system can hit. */
+/* Header, ring, and the ring once more. Shared memory, since only that can be mapped twice: what
+ * the collector supplies, or anonymous, so that neither a file-size limit nor a full file system
+ * can hit. */
 static struct qslog_arena *arena_map(uint64_t ring_bytes)
 {
 	size_t once = QSLOG_ARENA_HEADER_BYTES + ring_bytes;
+	int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, fd = -1;
+	uint64_t offset = 0;
 	char *base = mmap(NULL, once + ring_bytes, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (base == MAP_FAILED)
 		return NULL;
-	if (mmap(base, once, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1,
-		 0) == MAP_FAILED ||
+	if (qslog_priv_process.arena_memory &&
+	    qslog_priv_process.arena_memory(once, &fd, &offset) == 0)
+		flags = MAP_SHARED | MAP_FIXED;
+	else
+		fd = -1;
+	if (mmap(base, once, PROT_READ | PROT_WRITE, flags, fd, (off_t)offset) == MAP_FAILED ||
 	    mremap(base + QSLOG_ARENA_HEADER_BYTES, 0, ring_bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
 		   base + once) == MAP_FAILED) {
 		munmap(base, once + ring_bytes);
 		return NULL;
 	}
+	/* A child of fork(2) shares the ring. Where no handler of pthread_atfork(3) was called, it
+	 * notices by the zeros in the header that the arena is not its own. */
+	if (fd < 0 && mmap(base, QSLOG_ARENA_HEADER_BYTES, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED)
+		(void)madvise(base, QSLOG_ARENA_HEADER_BYTES, MADV_WIPEONFORK);
 	return (struct qslog_arena *)base;
 }
 
@@ -222,6 +287,13 @@ static int ended_is_drained(const struct qslog_arena *arena)
 	return !tracer_around() || monotonic_ns() - arena->ended_ns >= ENDED_REST_NS;
 }
 
+static void ended_remove_first(void)
+{
+	runtime.ended_first = (struct qslog_arena *)(uintptr_t)runtime.ended_first->next;
+	if (!runtime.ended_first)
+		runtime.ended_last = NULL;
+}
+
 /* A drained arena of an ended thread, or a new one; NULL where there is no memory. */
 static struct qslog_arena *arena_obtain(void)
 {
@@ -229,23 +301,41 @@ static struct qslog_arena *arena_obtain(void)
 	struct qslog_arena *arena = runtime.ended_first;
 	uint32_t index = registry->arena_cnt;
 
-	if (arena && arena->mask + 1 == qslog_priv_process.arena_bytes && ended_is_drained(arena)) {
-		runtime.ended_first = (struct qslog_arena *)(uintptr_t)arena->next;
-		if (!runtime.ended_first)
-			runtime.ended_last = NULL;
+	/* Those of another size are out of use until that is asked for again. */
+	while (arena && arena->mask + 1 != qslog_priv_process.arena_bytes) {
+		ended_remove_first();
+		arena->next = (uint64_t)(uintptr_t)runtime.misfits;
+		runtime.misfits = arena;
+		arena = runtime.ended_first;
+	}
+	if (arena && ended_is_drained(arena)) {
+		ended_remove_first();
 		return arena;
 	}
-	if (table_map() || index == registry->table_max)
+	arena = runtime.misfits;
+	if (arena && arena->mask + 1 == qslog_priv_process.arena_bytes && ended_is_drained(arena)) {
+		runtime.misfits = (struct qslog_arena *)(uintptr_t)arena->next;
+		return arena;
+	}
+	if (runtime.full_until_ns && monotonic_ns() < runtime.full_until_ns)
 		return NULL;
+	runtime.full_until_ns = 0;
+	if (runtime.ended_first) /* it would do, had the collector come by */
+		qslog_priv_collector_wake();
+	if (table_map() || index == registry->table_max)
+		goto full;
 	arena = arena_map(qslog_priv_process.arena_bytes);
 	if (!arena)
-		return NULL;
+		goto full;
 	arena->magic = QSLOG_ARENA_MAGIC;
 	arena->mask = qslog_priv_process.arena_bytes - 1;
 	arena->index = index;
 	((uint64_t *)(uintptr_t)registry->table)[index] = (uint64_t)(uintptr_t)arena;
 	__atomic_store_n(&registry->arena_cnt, index + 1, __ATOMIC_RELEASE);
 	return arena;
+full:
+	runtime.full_until_ns = monotonic_ns() + FULL_REST_NS;
+	return NULL;
 }
 
 /* A new life: the key is 0 while the rest changes, positions go on. */
@@ -265,20 +355,78 @@ static void arena_begin_life(struct qslog_arena *arena)
 	arena->next = 0;
 	arena->tid = (uint32_t)syscall(SYS_gettid);
 	arena->state = QSLOG_ARENA_LIVE;
-	arena_mark(arena, arena->head);
+	arena_mark(arena, arena->head, arena->records);
 	__atomic_store_n(&arena->key, ++qslog_priv_registry.key_next, __ATOMIC_RELEASE);
 }
 
-static void arena_end_life(void *thread_arena)
+static uint64_t *arena_word(const struct qslog_arena *arena, uint64_t pos)
 {
-	struct qslog_arena *arena = thread_arena;
-	int saved_errno = errno;
-	sigset_t saved;
+	return (uint64_t *)((char *)(uintptr_t)arena + QSLOG_ARENA_HEADER_BYTES +
+			    (pos & arena->mask));
+}
 
-	arena_push(arena, arena->head);
-	lock_take(&saved);
-	qslog_priv_arena = &arena_none;
-	arena_mark(arena, arena->head);
+/* How many records there are in [from, to), where all are complete. */
+static uint64_t records_between(const struct qslog_arena *arena, uint64_t from, uint64_t to)
+{
+	uint64_t cnt = 0, word, bytes;
+
+	while (from < to) {
+		word = *arena_word(arena, from);
+		bytes = (word >> QSLOG_RECORD_SIZE_SHIFT & QSLOG_RECORD_SIZE_MASK) * 8;
+		if (bytes < QSLOG_RECORD_HEADER_BYTES)
+			break; /* never */
+		cnt += (word & QSLOG_RECORD_SITE_MASK) != 0;
+		from += bytes;
+	}
+	return cnt;
+}
+
+/* How many records there are in front of `end`, which is where the first ends that is not
+ * committed: handlers that interrupted it may have written some behind it. */
+static uint64_t records_before(const struct qslog_arena *arena, uint64_t end)
+{
+	const volatile struct qslog_arena *now = arena;
+	uint64_t records, reserve;
+
+	do {
+		records = now->records;
+		reserve = now->reserve;
+	} while (now->records != records);
+	return records - records_between(arena, end, reserve);
+}
+
+/* A thread that was cancelled asynchronously may leave a record half written, which hides those
+ * that handlers wrote behind it. Puts empty definitions there, and counts what was committed. */
+static void arena_repair(struct qslog_arena *arena)
+{
+	const uint64_t step = QSLOG_RECORD_HEADER_BYTES, ring = arena->mask + 1;
+	uint64_t at, bytes, records, last = arena->reserve, full_at = arena->head + ring;
+	const struct qslog_mark *mark;
+
+	if (arena->head == last)
+		return;
+	if (__atomic_load_n(&qslog_priv_process.collector, __ATOMIC_ACQUIRE))
+		full_at = __atomic_load_n(&arena->collected, __ATOMIC_ACQUIRE) + ring;
+	if (last > full_at) { /* it was waiting for room */
+		last = full_at >= arena->head + step ? full_at : arena->head;
+		arena->reserve = last;
+	}
+	mark = &arena->marks[(arena->mark_cnt - 1) % QSLOG_MARKS];
+	records = mark->records + records_between(arena, mark->pos, arena->head);
+	arena->dropped += arena->records - records;
+	arena->records = records;
+	for (at = arena->head; at < last; at += bytes) {
+		bytes = last - at == step + 8 ? step + 8 : step; /* sizes are multiples of 8 */
+		arena_word(arena, at)[0] = bytes << (QSLOG_RECORD_SIZE_SHIFT - 3);
+		arena_word(arena, at)[1] = 0;
+	}
+	__atomic_store_n(&arena->head, last, __ATOMIC_RELEASE);
+}
+
+/* Under the lock, when nothing is to be pushed any more. */
+static void arena_finish(struct qslog_arena *arena)
+{
+	arena_mark(arena, arena->head, arena->records);
 	arena->ended_ns = monotonic_ns();
 	arena->next = 0;
 	__atomic_store_n(&arena->state, QSLOG_ARENA_ENDED, __ATOMIC_RELEASE);
@@ -287,31 +435,91 @@ static void arena_end_life(void *thread_arena)
 	else
 		runtime.ended_first = arena;
 	runtime.ended_last = arena;
+}
+
+static void late_remove(const struct qslog_arena *arena)
+{
+	struct qslog_arena *at = runtime.late;
+
+	if (at == arena)
+		runtime.late = (struct qslog_arena *)(uintptr_t)at->next;
+	for (; at; at = (struct qslog_arena *)(uintptr_t)at->next)
+		if (at->next == (uint64_t)(uintptr_t)arena) {
+			at->next = arena->next;
+			break;
+		}
+}
+
+/* libc runs destructors of threads a few times only, so the last ones may log unnoticed, and
+ * handlers after them. Where such a thread is gone its arena is taken from here. */
+static void late_finish(void)
+{
+	struct qslog_arena *arena = runtime.late, *next;
+
+	for (; arena; arena = next) {
+		next = (struct qslog_arena *)(uintptr_t)arena->next;
+		if (syscall(SYS_tgkill, getpid(), arena->tid, 0) == 0 || errno != ESRCH)
+			continue;
+		late_remove(arena);
+		arena_repair(arena);
+		arena_push(arena, arena->head, arena->records);
+		arena_finish(arena);
+	}
+}
+
+static void arena_end_life(void *thread_arena)
+{
+	struct qslog_arena *arena = thread_arena;
+	int saved_errno = errno;
+	sigset_t saved;
+
+	signals_block(&saved);
+	arena_repair(arena);
+	arena_push(arena, arena->head, arena->records);
+	signals_restore(&saved);
+	lock_take(&saved);
+	qslog_priv_arena = &arena_none;
+	if (thread_state.ended)
+		late_remove(arena);
+	thread_state.ended = 1;
+	arena_finish(arena);
 	lock_give(&saved);
 	errno = saved_errno;
 }
+
+static int own_process_is(void);
 
 static struct qslog_arena *thread_arena_get(void)
 {
 	struct qslog_arena *arena;
 	sigset_t saved;
 
-	if (qslog_priv_arena != &arena_none) /* a signal handler was here first */
+	if (thread_state.forking || !own_process_is())
+		return NULL;
+	if (qslog_priv_arena->magic == QSLOG_ARENA_MAGIC) /* a signal handler was here first */
 		return qslog_priv_arena;
 	lock_take(&saved);
+	if (qslog_priv_arena->magic != QSLOG_ARENA_MAGIC)
+		qslog_priv_arena = &arena_none;
 	arena = qslog_priv_arena;
 	if (arena == &arena_none && runtime.thread_key_valid) {
+		late_finish();
 		arena = arena_obtain();
 		if (arena) {
 			arena_begin_life(arena);
+			if (thread_state.ended) {
+				arena->next = (uint64_t)(uintptr_t)runtime.late;
+				runtime.late = arena;
+			}
 			qslog_priv_arena = arena;
 		}
 	} else if (arena == &arena_none) {
 		arena = NULL;
 	}
-	lock_give(&saved);
-	if (arena)
+	lock_release();
+	if (arena && !runtime.ending)
 		pthread_setspecific(runtime.thread_key, arena);
+	signals_restore(&saved); /* not earlier: a thread may be cancelled here */
 	return arena;
 }
 
@@ -322,10 +530,13 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 	struct qslog_priv_slot slot = {NULL, 0};
 	int saved_errno = errno;
 
-	if (arena == &arena_none) {
+	/* None, or that of the parent of a forked child. */
+	if (arena->magic != QSLOG_ARENA_MAGIC ||
+	    !__atomic_load_n(own_process, __ATOMIC_RELAXED)) {
 		arena = thread_arena_get();
 		if (!arena) {
 			__atomic_fetch_add(&qslog_priv_registry.lost, 1, __ATOMIC_RELAXED);
+			qslog_priv_local.line.announced = 0;
 			goto out;
 		}
 		start = qslog_priv_reserve_add(&arena->reserve, bytes);
@@ -348,7 +559,9 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 		if (end > full_at) {
 			qslog_priv_collector_wake();
 			if (qslog_priv_process.on_full == QSLOG_ON_FULL_BLOCK && !nested) {
-				nanosleep(&(struct timespec){.tv_nsec = BLOCK_NS}, NULL);
+				/* Not nanosleep(3), where a thread may be cancelled. */
+				syscall(SYS_nanosleep, &(struct timespec){.tv_nsec = BLOCK_NS},
+					NULL);
 				continue;
 			}
 			/* Give the reservation back. Where that fails, a handler has reserved
@@ -356,14 +569,18 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 			if (__atomic_compare_exchange_n(&arena->reserve, &expected, start, 0,
 							__ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
 				qslog_priv_count_one(&arena->dropped);
+				/* The line is told of anew: the record may have been about it. */
+				qslog_priv_local.line.announced = 0;
 				goto out;
 			}
 			continue;
 		}
 		next = start + QSLOG_BATCH_BYTES;
 		if (!nested) {
-			arena_mark(arena, start);
-			arena_push(arena, start);
+			const uint64_t records = records_before(arena, end);
+
+			arena_mark(arena, start, records);
+			arena_push(arena, start, records);
 		}
 		if (wake)
 			qslog_priv_collector_wake();
@@ -389,7 +606,7 @@ void qslog_priv_record_hit(const struct qslog_control *control, const struct qsl
 
 	((record_probe *)control->record_probe)(
 		site->format, site->file, site->line, site->level, record,
-		(uint32_t)(word >> QSLOG_RECORD_SIZE_SHIFT & 0x7fff) * 8);
+		(uint32_t)(word >> QSLOG_RECORD_SIZE_SHIFT & QSLOG_RECORD_SIZE_MASK) * 8);
 	errno = saved_errno;
 }
 
@@ -414,17 +631,18 @@ int qslog_priv_limit_pass(struct qslog_priv_limit *limit, uint32_t per_second, u
 
 /* --- Modules: programs and libraries with sites. */
 
+static const uint8_t level_words[QSLOG_LEVEL_COUNT] = {
+	[QSLOG_LEVEL_VERBOSE] = QSLOG_WORD_VERBOSE, [QSLOG_LEVEL_DEBUG] = QSLOG_WORD_DEBUG,
+	[QSLOG_LEVEL_INFO] = QSLOG_WORD_INFO,	    [QSLOG_LEVEL_WARN] = QSLOG_WORD_WARN,
+	[QSLOG_LEVEL_ERROR] = QSLOG_WORD_ERROR,	    [QSLOG_LEVEL_FATAL] = QSLOG_WORD_FATAL,
+};
+
 static void control_levels_apply(struct qslog_control *control)
 {
-	static const uint8_t words[QSLOG_LEVEL_COUNT] = {
-		[QSLOG_LEVEL_VERBOSE] = QSLOG_WORD_VERBOSE, [QSLOG_LEVEL_DEBUG] = QSLOG_WORD_DEBUG,
-		[QSLOG_LEVEL_INFO] = QSLOG_WORD_INFO,	    [QSLOG_LEVEL_WARN] = QSLOG_WORD_WARN,
-		[QSLOG_LEVEL_ERROR] = QSLOG_WORD_ERROR,	    [QSLOG_LEVEL_FATAL] = QSLOG_WORD_FATAL,
-	};
 	int level;
 
 	for (level = 0; level < QSLOG_LEVEL_COUNT; level++) {
-		uint16_t *word = &control->words[words[level]];
+		uint16_t *word = &control->words[level_words[level]];
 		uint16_t have = __atomic_load_n(word, __ATOMIC_RELAXED) & QSLOG_WORD_COLLECTOR;
 
 		if (level >= qslog_priv_process.collector_level && !have)
@@ -455,13 +673,21 @@ static void fork_child(void)
 
 	qslog_priv_arena = &arena_none;
 	pthread_setspecific(runtime.thread_key, NULL);
+	qslog_priv_local.id_next = QSLOG_PRIV_ID_SPENT;
+	qslog_priv_local.line.announced = 0; /* the parent's records are not the child's */
+	runtime.ids_seeded = 0;
 	registry->arena_cnt = 0;
 	registry->table = 0;
 	registry->lost = 0;
 	registry->pid = (uint32_t)getpid();
 	runtime.ended_first = runtime.ended_last = NULL;
+	runtime.misfits = runtime.late = NULL;
+	runtime.full_until_ns = 0;
+	thread_state.ended = 0;
 	qslog_priv_process.collector = QSLOG_COLLECTOR_OFF;
 	qslog_priv_process.collector_level = QSLOG_LEVEL_COUNT;
+	qslog_priv_process.arena_memory = NULL;
+	qslog_priv_process.sites_added = NULL;
 	for (control = runtime.controls; control; control = control->next)
 		control_levels_apply(control);
 }
@@ -470,18 +696,58 @@ static sigset_t fork_saved;
 
 static void fork_prepare(void)
 {
-	lock_take(&fork_saved);
+	sigset_t saved;
+
+	lock_take(&saved);
+	thread_state.forking = 1; /* handlers of others may log */
+	fork_saved = saved; /* with the lock: several threads may fork at once */
 }
 
 static void fork_parent(void)
 {
-	lock_give(&fork_saved);
+	const sigset_t saved = fork_saved;
+
+	thread_state.forking = 0;
+	lock_give(&saved);
 }
 
 static void fork_child_locked(void)
 {
 	fork_child();
+	__atomic_store_n(own_process, 1, __ATOMIC_RELEASE);
+	thread_state.forking = 0;
 	lock_give(&fork_saved);
+}
+
+/* 0: no, or not yet: another thread is about to make it so. */
+static int own_process_is(void)
+{
+	uint32_t expected = 0;
+
+	if (QSLOG_PRIV_UNLIKELY(__atomic_compare_exchange_n(own_process, &expected, 2, 0,
+							    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))) {
+		/* Forked without handlers: _Fork(3), clone(2). Who held the lock is not here. */
+		fork_child();
+		__atomic_store_n(&runtime.lock, 0, __ATOMIC_RELEASE);
+		__atomic_store_n(own_process, 1, __ATOMIC_RELEASE);
+		return 1;
+	}
+	return expected == 1;
+}
+
+static void own_process_init(void)
+{
+	void *page = mmap(NULL, sizeof(*own_process), PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return;
+	if (madvise(page, sizeof(*own_process), MADV_WIPEONFORK)) { /* kernels before 4.14 */
+		munmap(page, sizeof(*own_process));
+		return;
+	}
+	own_process = page;
+	*own_process = 1;
 }
 
 static void runtime_init(void)
@@ -489,6 +755,7 @@ static void runtime_init(void)
 	if (runtime.ready)
 		return;
 	runtime.ready = 1;
+	own_process_init();
 	qslog_priv_process.collector_level = QSLOG_LEVEL_COUNT;
 	runtime.thread_key_valid = pthread_key_create(&runtime.thread_key, arena_end_life) == 0;
 	pthread_atfork(fork_prepare, fork_parent, fork_child_locked);
@@ -496,8 +763,20 @@ static void runtime_init(void)
 	__atomic_store_n(&qslog_priv_registry.magic, QSLOG_REGISTRY_MAGIC, __ATOMIC_RELEASE);
 }
 
+void qslog_priv_hooks_set(int (*arena_memory)(uint64_t bytes, int *fd, uint64_t *offset),
+			  void (*sites_added)(int module))
+{
+	sigset_t saved;
+
+	lock_take(&saved);
+	qslog_priv_process.arena_memory = arena_memory;
+	qslog_priv_process.sites_added = sites_added;
+	lock_give(&saved);
+}
+
 void qslog_priv_module_add(struct qslog_control *control, void (*record_probe)(void))
 {
+	void (*sites_added)(int module);
 	sigset_t saved;
 
 	lock_take(&saved);
@@ -506,7 +785,10 @@ void qslog_priv_module_add(struct qslog_control *control, void (*record_probe)(v
 	control->next = runtime.controls;
 	runtime.controls = control;
 	control_levels_apply(control);
+	sites_added = qslog_priv_process.sites_added;
 	lock_give(&saved);
+	if (sites_added)
+		sites_added(1);
 }
 
 void qslog_priv_module_remove(struct qslog_control *control)
@@ -571,7 +853,7 @@ static void site_define(const struct site_entry *entry)
 	r.words[2] = (uint64_t)(uintptr_t)&entry->site;
 	memcpy(r.words + 3, &entry->site, entry->bytes - sizeof(entry->bytes));
 	qslog_priv_record_publish(&r);
-	arena_push(r.arena, r.arena->head);
+	arena_push_all(r.arena);
 }
 
 static int site_string_fits(const char *string, size_t max)
@@ -649,6 +931,7 @@ const struct qslog_site *qslog_site_register(const struct qslog_site_def *def)
 {
 	const int saved_errno = errno;
 	const struct site_entry *entry;
+	void (*sites_added)(int module);
 	sigset_t saved;
 
 	if (!def || !site_def_valid(def)) {
@@ -657,7 +940,10 @@ const struct qslog_site *qslog_site_register(const struct qslog_site_def *def)
 	}
 	lock_take(&saved);
 	entry = site_add(def);
+	sites_added = qslog_priv_process.sites_added;
 	lock_give(&saved);
+	if (entry && sites_added)
+		sites_added(0);
 	/* After it was added: a tracer that comes from now on finds it there. */
 	if (entry && tracer_attached())
 		site_define(entry);
@@ -687,10 +973,12 @@ static int value_is_text(const struct qslog_value *value)
 }
 
 int qslog_priv_values_write(const struct qslog_control *control, const struct qslog_site *site,
-			    enum qslog_site_kind kind, const struct qslog_value *values,
-			    unsigned int cnt, int wanted, uint64_t *counter)
+			    enum qslog_site_kind kind, uint64_t id,
+			    const struct qslog_value *values, unsigned int cnt, int wanted,
+			    uint64_t *counter)
 {
-	uint64_t bytes = QSLOG_RECORD_HEADER_BYTES + 8u * cnt, texts = 0, cap, *p;
+	const uint64_t fixed = QSLOG_RECORD_HEADER_BYTES + 8u * cnt + (id ? 8u : 0u);
+	uint64_t bytes = fixed, texts = 0, cap, *p;
 	struct qslog_priv_text text[QSLOG_ARGS_MAX];
 	struct qslog_priv_record r;
 	unsigned int i;
@@ -707,16 +995,18 @@ int qslog_priv_values_write(const struct qslog_control *control, const struct qs
 		texts++;
 	}
 	if (QSLOG_PRIV_UNLIKELY(bytes > QSLOG_RECORD_BYTES_MAX)) {
-		cap = ((QSLOG_RECORD_BYTES_MAX - QSLOG_RECORD_HEADER_BYTES - 8u * QSLOG_ARGS_MAX) /
-		       texts) & ~7ull;
-		bytes = QSLOG_RECORD_HEADER_BYTES + 8u * cnt;
+		cap = ((QSLOG_RECORD_BYTES_MAX - fixed) / texts) & ~7ull;
+		bytes = fixed;
 		for (i = 0; i < cnt; i++)
 			if (value_is_text(&values[i]))
 				bytes += qslog_priv_cut_text(&text[i], cap);
 	}
-	if (!qslog_priv_record_open(&r, site, 0, bytes))
+	if (!qslog_priv_record_open(&r, site, id ? QSLOG_RECORD_SPAN_ID : 0, bytes))
 		return -ENOSPC;
-	for (p = r.words + 2, i = 0; i < cnt; i++)
+	p = r.words + 2;
+	if (id)
+		*p++ = id;
+	for (i = 0; i < cnt; i++)
 		p = value_is_text(&values[i]) ? qslog_priv_put_text(p, text[i]) :
 						qslog_priv_put_slot(p, value_slot(&values[i]));
 	qslog_priv_record_commit(&r);
@@ -724,6 +1014,264 @@ int qslog_priv_values_write(const struct qslog_control *control, const struct qs
 	if (wanted)
 		qslog_priv_record_hit(control, site, r.words);
 	return 0;
+}
+
+/* --- Trace context: ids. */
+
+/* Bijective (the finaliser of splitmix64), so that what differs goes on to differ. */
+static uint64_t mix(uint64_t v)
+{
+	v = (v ^ v >> 30) * 0xbf58476d1ce4e5b9ull;
+	v = (v ^ v >> 27) * 0x94d049bb133111ebull;
+	return v ^ v >> 31;
+}
+
+/* Under the lock. Where the kernel has no random bytes yet, what differs between processes. */
+static void ids_seed(void)
+{
+	uint64_t seed[3];
+
+	if (syscall(SYS_getrandom, seed, sizeof(seed), 1 /* GRND_NONBLOCK */) != (long)sizeof(seed)) {
+		seed[0] = mix(monotonic_ns()) ^ mix((uint64_t)getpid());
+		seed[1] = mix(seed[0] + qslog_priv_counter());
+		seed[2] = mix(seed[1] ^ (uint64_t)(uintptr_t)&seed);
+	}
+	runtime.ids_block = seed[0] & ~(2 * (uint64_t)QSLOG_PRIV_ID_SPENT - 1);
+	runtime.trace_key[0] = seed[1];
+	runtime.trace_key[1] = seed[2];
+	runtime.ids_seeded = 1;
+}
+
+/* A block begins with an id whose low bits are 0, which is left out, and ends where the bit
+ * QSLOG_PRIV_ID_SPENT is set. A handler that comes before the store gets a block of its own. */
+uint64_t qslog_priv_id_refill(void)
+{
+	const int saved_errno = errno;
+	uint64_t block;
+	sigset_t saved;
+
+	lock_take(&saved);
+	if (!runtime.ids_seeded)
+		ids_seed();
+	block = runtime.ids_block;
+	runtime.ids_block += 2 * (uint64_t)QSLOG_PRIV_ID_SPENT;
+	lock_give(&saved);
+	__atomic_store_n(&qslog_priv_local.id_next, block + 2, __ATOMIC_RELAXED);
+	errno = saved_errno;
+	return block + 1;
+}
+
+uint64_t qslog_span_id_new(void)
+{
+	return qslog_priv_id_next();
+}
+
+struct qslog_trace_id qslog_trace_id_new(void)
+{
+	struct qslog_trace_id id;
+	uint64_t n;
+
+	do {
+		n = qslog_priv_id_next();
+		id.high = mix(n ^ runtime.trace_key[0]);
+		id.low = mix(n + runtime.trace_key[1]);
+	} while (!id.high && !id.low);
+	return id;
+}
+
+/* --- Trace context: lines. */
+
+#define LINE_SITE(level_) \
+	{.magic = QSLOG_SITE_MAGIC, .kind = QSLOG_SITE_CONTEXT, .level = level_, .format = "", \
+	 .file = "", .function = ""}
+static const struct qslog_site line_sites[QSLOG_LEVEL_COUNT] = {
+	LINE_SITE(QSLOG_LEVEL_VERBOSE), LINE_SITE(QSLOG_LEVEL_DEBUG),
+	LINE_SITE(QSLOG_LEVEL_INFO),	LINE_SITE(QSLOG_LEVEL_WARN),
+	LINE_SITE(QSLOG_LEVEL_ERROR),	LINE_SITE(QSLOG_LEVEL_FATAL),
+};
+
+/* The counter that was recorded; 0: dropped. */
+static uint64_t line_write(const struct qslog_control *control, const struct qslog_priv_line *line,
+			   uint32_t depth, uint64_t bits, int wanted)
+{
+	const uint64_t slots = bits & QSLOG_LINE_AGAIN ? 5 : 4;
+	struct qslog_priv_record r;
+
+	if (!qslog_priv_record_open(&r, line->site, 0, QSLOG_RECORD_HEADER_BYTES + slots * 8))
+		return 0;
+	r.words[2] = line->context.trace.high;
+	r.words[3] = line->context.trace.low;
+	r.words[4] = line->parent;
+	r.words[5] = line->context.flags | bits | (uint64_t)depth << QSLOG_LINE_DEPTH_SHIFT;
+	if (bits & QSLOG_LINE_AGAIN)
+		r.words[6] = line->context.span;
+	qslog_priv_record_commit(&r);
+	if (wanted)
+		qslog_priv_record_hit(control, line->site, r.words);
+	return r.counter;
+}
+
+/* To a signal handler that comes amid a change no line is open. */
+static void line_set(struct qslog_priv_line *line, const struct qslog_priv_line *to, uint32_t depth)
+{
+	line->depth = 0;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	line->context = to->context;
+	line->parent = to->parent;
+	line->site = to->site;
+	line->word = to->word;
+	line->announced = to->announced;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	line->depth = depth;
+}
+
+void qslog_priv_line_begin(struct qslog_local_parent *parent, const struct qslog_control *control,
+			   const struct qslog_site *site, enum qslog_level level,
+			   const struct qslog_context *context, uint64_t listeners, int wanted)
+{
+	struct qslog_priv_line *line = &qslog_priv_local.line, next = {.depth = 0};
+
+	parent->outer = *line;
+	parent->depth = line->depth + 1;
+	parent->start = 0;
+	if (context)
+		next.context = *context;
+	if (!next.context.trace.high && !next.context.trace.low) {
+		next.context.trace = qslog_trace_id_new();
+		next.context.span = 0;
+		next.context.flags = QSLOG_TRACE_SAMPLED | QSLOG_TRACE_RANDOM;
+	}
+	next.parent = next.context.span;
+	next.site = site ? site : &line_sites[level];
+	if (control) {
+		next.word = &control->words[level_words[level]];
+		next.announced = *next.word;
+	}
+	if (listeners) {
+		parent->start = line_write(control, &next, parent->depth, 0, wanted);
+		if (!parent->start) { /* the next span tells of it; closing is recorded as well */
+			next.announced = 0;
+			parent->start = qslog_priv_counter();
+		}
+	}
+	line_set(line, &next, parent->depth);
+}
+
+int qslog_priv_line_again(const struct qslog_control *control)
+{
+	struct qslog_priv_line *line = &qslog_priv_local.line;
+	struct qslog_arena *arena = qslog_priv_arena;
+
+	line->announced = *line->word;
+	if (!line->announced || line_write(control, line, line->depth, QSLOG_LINE_AGAIN, 0))
+		return 1;
+	/* Should there be room again for the span, nobody would know where it belongs. */
+	line->announced = 0;
+	if (arena == &arena_none)
+		__atomic_fetch_add(&qslog_priv_registry.lost, 1, __ATOMIC_RELAXED);
+	else
+		qslog_priv_count_one(&arena->dropped);
+	return 0;
+}
+
+void qslog_priv_line_end(struct qslog_local_parent *parent, const struct qslog_control *control,
+			 uint64_t listeners, int wanted)
+{
+	struct qslog_priv_line *line = &qslog_priv_local.line;
+	const struct qslog_site *site = line->site;
+	const int recorded = parent->start || line->announced;
+	const uint32_t depth = parent->depth;
+	struct qslog_priv_record r;
+
+	parent->depth = 0;
+	if (!depth || depth > line->depth)
+		return;
+	line_set(line, &parent->outer, depth - 1);
+	if (listeners && recorded &&
+	    qslog_priv_record_open(&r, site, QSLOG_RECORD_EXIT,
+				   QSLOG_RECORD_HEADER_BYTES + 2 * 8)) {
+		r.words[2] = parent->start;
+		r.words[3] = depth;
+		qslog_priv_record_commit(&r);
+		if (wanted)
+			qslog_priv_record_hit(control, site, r.words);
+	}
+}
+
+int qslog_context_get(struct qslog_context *out)
+{
+	const struct qslog_priv_line *line = &qslog_priv_local.line;
+
+	if (!line->depth)
+		return -ENOENT;
+	*out = line->context;
+	return 0;
+}
+
+/* --- Trace context: the traceparent header, https://www.w3.org/TR/trace-context-2/ */
+
+/* `digits` lower-case hexadecimal digits; -1: others. */
+static int hex_take(const char *text, int digits, uint64_t *value)
+{
+	uint64_t v = 0;
+	int i;
+
+	for (i = 0; i < digits; i++) {
+		const char c = text[i];
+
+		if (c >= '0' && c <= '9')
+			v = v << 4 | (uint64_t)(c - '0');
+		else if (c >= 'a' && c <= 'f')
+			v = v << 4 | (uint64_t)(c - 'a' + 10);
+		else
+			return -1;
+	}
+	*value = v;
+	return 0;
+}
+
+static char *hex_put(char *to, uint64_t value, int digits)
+{
+	while (digits--)
+		*to++ = "0123456789abcdef"[value >> 4 * digits & 15];
+	return to;
+}
+
+int qslog_traceparent_parse(const char *text, struct qslog_context *out)
+{
+	/* 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 */
+	enum { TRACE = 3, SPAN = 36, FLAGS = 53, END = QSLOG_TRACEPARENT_BYTES - 1 };
+	uint64_t version, flags;
+	struct qslog_context c;
+
+	if (!text || strnlen(text, END) != END || text[TRACE - 1] != '-' || text[SPAN - 1] != '-' ||
+	    text[FLAGS - 1] != '-' || hex_take(text, 2, &version) ||
+	    hex_take(text + TRACE, 16, &c.trace.high) ||
+	    hex_take(text + TRACE + 16, 16, &c.trace.low) || hex_take(text + SPAN, 16, &c.span) ||
+	    hex_take(text + FLAGS, 2, &flags))
+		return -EINVAL;
+	if (version == 0xff || (text[END] && (version == 0 || text[END] != '-')) || !c.span ||
+	    (!c.trace.high && !c.trace.low))
+		return -EINVAL;
+	c.flags = (uint8_t)flags;
+	*out = c;
+	return 0;
+}
+
+void qslog_traceparent_format(const struct qslog_context *context, char out[QSLOG_TRACEPARENT_BYTES])
+{
+	char *to = out;
+
+	*to++ = '0';
+	*to++ = '0';
+	*to++ = '-';
+	to = hex_put(to, context->trace.high, 16);
+	to = hex_put(to, context->trace.low, 16);
+	*to++ = '-';
+	to = hex_put(to, context->span, 16);
+	*to++ = '-';
+	to = hex_put(to, context->flags & (QSLOG_TRACE_SAMPLED | QSLOG_TRACE_RANDOM), 2);
+	*to = '\0';
 }
 
 /* --- API. */
@@ -750,8 +1298,8 @@ int qslog_flush(void)
 	struct qslog_arena *arena = qslog_priv_arena;
 	int saved_errno = errno, err = 0;
 
-	if (arena != &arena_none && arena->head == arena->reserve)
-		arena_push(arena, arena->head);
+	if (arena != &arena_none)
+		arena_push_all(arena);
 #ifdef QSLOG_WITH_COLLECTOR
 	err = qslog_priv_collector_flush();
 #endif
@@ -759,11 +1307,19 @@ int qslog_flush(void)
 	return err;
 }
 
-/* The main thread's end, on kernels where a tracer cannot read an exiting process. */
+/* The main thread's end, on kernels where a tracer cannot read an exiting process; or that of a
+ * library that has a runtime of its own, and that other threads outlive. */
 __attribute__((destructor)) static void runtime_fini(void)
 {
 	struct qslog_arena *arena = qslog_priv_arena;
+	sigset_t saved;
 
-	if (arena != &arena_none && arena->head == arena->reserve)
-		arena_push(arena, arena->head);
+	if (arena != &arena_none)
+		arena_push_all(arena);
+	lock_take(&saved);
+	if (runtime.thread_key_valid && !runtime.ending) {
+		runtime.ending = 1;
+		pthread_key_delete(runtime.thread_key);
+	}
+	lock_give(&saved);
 }

@@ -109,13 +109,34 @@ static int append(int fd, bool regular, uint64_t *len, struct iovec *iov, int cn
 	return err;
 }
 
+/* A lock says that the file has a writer, as long as this process lives: two would destroy each
+ * other's blocks, and recovery must not touch it. Where there are no locks it is done without. */
+static int file_take(int fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	if (fcntl(fd, F_SETLK, &lock) != 0 && (errno == EAGAIN || errno == EACCES))
+		return -EBUSY;
+	return ftruncate(fd, 0) != 0 ? -errno : 0;
+}
+
 static int file_create(const char *path, const struct block_out *o)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0644);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0644);
 	int err;
 
 	if (fd < 0)
 		return -errno;
+	err = file_take(fd);
+	if (err) {
+		close(fd);
+		return err;
+	}
 	if (o->own_by_user && fchown(fd, o->uid, o->gid) != 0) {
 		err = -errno;
 		close(fd);

@@ -17,6 +17,7 @@
 /* "2025-04-09 16:09:58.156 " "PID TID " "D " "TAG " "[FILE:LINE FUNCTION] " MESSAGE "\n" */
 #define TEXT_DATE_BYTES 24u
 #define TEXT_PUNCTUATION_BYTES 9u
+#define TEXT_LINE_BYTES 66u /* "-> trace 4bf92f3577b34da6a3ce929d0e0e4736 parent 00f067aa0ba902b7" */
 
 uint8_t *info_extended_put(uint8_t *p, unsigned subtype, uint32_t bytes)
 {
@@ -329,6 +330,8 @@ static uint32_t format_text_bytes(const struct writer_format *f, const char *tag
 	n += strlen(f->function) + literal_bytes(f->format);
 	if (f->kind == QSLOG_SITE_SPAN)
 		n += strlen(f->name) + 4;
+	if (f->kind == QSLOG_SITE_CONTEXT)
+		n += TEXT_LINE_BYTES;
 	return (uint32_t)n;
 }
 
@@ -445,8 +448,10 @@ void catalog_out_fini(struct catalog_out *c)
 		free(c->processes[i]);
 	}
 	for (i = 0; i < c->thread_cnt; i++) {
-		if (c->threads[i])
+		if (c->threads[i]) {
 			free(c->threads[i]->entry.data);
+			free(c->threads[i]->spans.entries);
+		}
 		free(c->threads[i]);
 	}
 	for (i = 0; i < c->format_cnt; i++) {

@@ -8,6 +8,7 @@
 #define QSLOG_CATALOG_OUT_H
 
 #include "hash_index.h"
+#include "span_stack.h"
 #include "writer.h"
 
 #define CATALOG_STRING_BYTES_MAX 65536u /* of each string of a process or thread entry */
@@ -33,6 +34,7 @@ struct out_thread {
 	bool has_ticks;
 	uint32_t block_records; /* in the block of generation entry.seen */
 	uint32_t text_bytes; /* of pid and tid in a text line */
+	struct span_stack spans; /* open at its newest record */
 };
 
 struct out_format {

@@ -3,11 +3,12 @@
  * collector.c - in-process mode: a thread takes records out of the arenas of all threads and
  * writes the file, with the same ingest and writer as the tracer's.
  *
- * How it works. The thread visits every arena, hands what lies between `collected` and `head` to
- * the ingest, and moves `collected` on, which gives the owner the room back. When there was
- * little it sleeps on a futex, at most one flush interval; an owner that fills 32 KiB wakes it.
- * qslog_flush() and qslog_stop() raise a number and wait until the thread has answered it after
- * one more whole visit.
+ * How it works. The thread visits every arena, hands what has come since the last visit to the
+ * ingest, and flushes the writer when that is a good part of a ring or the flush interval is over;
+ * then `collected` moves on, which gives the owner the room back (collector_safe.h). When there
+ * was little it sleeps on a futex, at most one flush interval; an owner that fills a part of its
+ * ring wakes it. qslog_flush() and qslog_stop() raise a number and wait until the thread has
+ * answered it after one more whole visit.
  */
 #include <qslog.h>
 
@@ -24,14 +25,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "collector_safe.h"
 #include "ingest.h"
 #include "proc_facts.h"
+#include "recover.h"
 #include "writer.h"
 
 #define FLUSH_MS_DEFAULT 100
 #define ARENA_BYTES_DEFAULT (1u << 20)
 #define FLUSH_MS_MAX 60000
 #define VISIT_BYTES_BUSY 65536 /* a visit that took less than this may sleep */
+#define FLUSH_RING_SHARE 8     /* so much of a ring since the last flush is reason for one */
 
 static struct collector {
 	pthread_mutex_t lock; /* of start and stop */
@@ -40,6 +44,8 @@ static struct collector {
 	struct writer *writer;
 	struct ingest *ingest;
 	struct ingest_process *process;
+	struct collector_safe safe;
+	uint64_t flush_bytes;
 	unsigned int flush_ms;
 	int level;
 	/* answered = requested once everything from before the request is in the file */
@@ -92,11 +98,12 @@ static int own_site(void *arg, uint64_t address, struct writer_format *out)
 
 static void own_thread_name(void *arg, uint32_t tid, char name[32])
 {
+	struct collector *c = arg;
 	struct proc_thread thread;
 
-	(void)arg;
 	if (proc_thread_read(getpid(), (pid_t)tid, &thread) == 0)
 		memcpy(name, thread.name, sizeof(thread.name));
+	collector_safe_name(&c->safe, name);
 }
 
 /* --- Visiting arenas. */
@@ -105,7 +112,7 @@ static void own_thread_name(void *arg, uint32_t tid, char name[32])
 static uint64_t arena_visit(struct collector *c, struct qslog_arena *arena)
 {
 	uint64_t key = __atomic_load_n(&arena->key, __ATOMIC_ACQUIRE);
-	uint64_t from = arena->collected;
+	uint64_t from = safe_arena_of(arena)->taken;
 	uint64_t head = __atomic_load_n(&arena->head, __ATOMIC_ACQUIRE);
 	struct ingest_batch batch;
 
@@ -121,10 +128,13 @@ static uint64_t arena_visit(struct collector *c, struct qslog_arena *arena)
 	batch.data = (const char *)arena + QSLOG_ARENA_HEADER_BYTES + (from & arena->mask);
 	batch.bytes = (uint32_t)(head - from);
 	batch.dropped = __atomic_load_n(&arena->dropped, __ATOMIC_RELAXED);
+	collector_safe_take(&c->safe, arena, &batch, head);
 	/* Errors are the writer's, which counts and keeps them. */
 	if (batch.bytes || batch.dropped)
 		(void)ingest_batch(c->process, &batch);
-	__atomic_store_n(&arena->collected, head, __ATOMIC_RELEASE);
+	collector_safe_taken(&c->safe, arena, &batch, head);
+	if (c->safe.memory && c->safe.unflushed_bytes >= c->flush_bytes)
+		(void)writer_flush(c->writer);
 	return head - from;
 }
 
@@ -159,7 +169,7 @@ static void arenas_begin(struct collector *c)
 		batch.dropped = arena->dropped;
 		batch.resync = batch.baseline = true;
 		(void)ingest_batch(c->process, &batch);
-		__atomic_store_n(&arena->collected, batch.from, __ATOMIC_RELEASE);
+		collector_safe_arena_begin(arena, &batch);
 	}
 }
 
@@ -188,7 +198,8 @@ static void collector_answer(struct collector *c, uint32_t request)
 static void *collector_main(void *arg)
 {
 	struct collector *c = arg;
-	uint64_t flushed_ms = monotonic_ms();
+	uint64_t flushed_ms = monotonic_ms(), noted_ms = flushed_ms;
+	uint32_t arenas_before = 0; /* at the last flush */
 	bool unflushed = false;
 
 	pthread_setname_np(pthread_self(), "qslog");
@@ -196,8 +207,13 @@ static void *collector_main(void *arg)
 		uint32_t request = __atomic_load_n(&c->requested, __ATOMIC_ACQUIRE);
 		bool stop = __atomic_load_n(&c->stop, __ATOMIC_ACQUIRE);
 		uint64_t bytes = arenas_visit(c), now = monotonic_ms();
+		uint32_t arenas = __atomic_load_n(&qslog_priv_registry.arena_cnt, __ATOMIC_RELAXED);
 
-		unflushed |= bytes != 0;
+		unflushed |= bytes != 0 || c->safe.listed;
+		if (now - noted_ms >= c->flush_ms) {
+			collector_safe_clock(&c->safe);
+			noted_ms = now;
+		}
 		if (stop) {
 			while (arenas_visit(c)) /* calls that were under way */
 				;
@@ -208,7 +224,9 @@ static void *collector_main(void *arg)
 			collector_answer(c, request);
 			unflushed = false;
 			flushed_ms = now;
-		} else if (unflushed && now - flushed_ms >= c->flush_ms) {
+		} else if (unflushed && (now - flushed_ms >= c->flush_ms || arenas != arenas_before)) {
+			/* threads come and go: let them have the arenas of those that have gone */
+			arenas_before = arenas;
 			(void)writer_flush(c->writer);
 			qslog_priv_collector_levels(c->level);
 			unflushed = false;
@@ -346,10 +364,13 @@ static int options_complete(struct qslog_options *o, const struct qslog_options 
 static int output_open(struct collector *c, const char *path)
 {
 	const struct writer_options options = {.path = path, .tail = true};
-	const struct ingest_source source = {.site = own_site, .thread_name = own_thread_name};
+	const struct ingest_source source = {
+		.arg = c, .site = own_site, .thread_name = own_thread_name,
+	};
+	const char *wanted = secure_getenv("QSLOG_CRASH_SAFE");
 	struct writer_process process = {0};
 	struct proc_facts facts;
-	int err, index;
+	int err, index, unsafe;
 
 	err = proc_facts_read(&facts, getpid());
 	if (err)
@@ -369,6 +390,12 @@ static int output_open(struct collector *c, const char *path)
 	if (index < 0)
 		goto out;
 	err = ingest_process_add(c->ingest, (uint32_t)index, facts.name, 0, &source, &c->process);
+	if (err || (wanted && strcmp(wanted, "0") == 0))
+		goto out;
+	unsafe = collector_safe_begin(&c->safe, c->writer, c->process, path, &process,
+				      qslog_priv_process.arena_bytes);
+	if (unsafe && debug_enabled())
+		fprintf(stderr, "qslog: records will not survive a crash: %s\n", strerror(-unsafe));
 out:
 	proc_facts_free(&facts);
 	return err;
@@ -378,9 +405,14 @@ static int output_close(struct collector *c)
 {
 	int err;
 
+	collector_safe_journal_end(&c->safe);
 	ingest_process_remove(c->process);
 	ingest_close(c->ingest);
 	err = writer_close(c->writer, NULL);
+	if (collector_safe_missed(&c->safe) && debug_enabled())
+		fprintf(stderr, "qslog: records of %llu threads would not have survived a crash\n",
+			(unsigned long long)collector_safe_missed(&c->safe));
+	collector_safe_end(&c->safe, true);
 	c->process = NULL;
 	c->ingest = NULL;
 	c->writer = NULL;
@@ -393,8 +425,8 @@ static int collector_start(struct collector *c, const struct qslog_options *opti
 	int err;
 
 	sigfillset(&all);
-	qslog_priv_process.arena_bytes = options->arena_bytes;
 	qslog_priv_process.on_full = options->on_full;
+	c->flush_bytes = options->arena_bytes / FLUSH_RING_SHARE;
 	c->flush_ms = options->flush_ms;
 	c->level = options->level;
 	c->stop = 0;
@@ -433,7 +465,12 @@ int qslog_start(const struct qslog_options *options)
 	c->writer = NULL;
 	c->ingest = NULL;
 	c->process = NULL;
-	err = output_open(c, path);
+	if (c->pid != getpid())
+		collector_safe_end(&c->safe, false);
+	qslog_priv_process.arena_bytes = complete.arena_bytes;
+	err = recover_predecessor(path);
+	if (!err)
+		err = output_open(c, path);
 	if (!err)
 		err = collector_start(c, &complete);
 	if (err)

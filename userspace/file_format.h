@@ -154,8 +154,22 @@ enum file_span_op {
 	FILE_SPAN_ENTER = 0,
 	FILE_SPAN_EXIT = 1,
 	FILE_SPAN_COMPLETE = 2, /* reserved; varint length and data follow the id */
-	FILE_SPAN_CONTEXT = 3	/* reserved; likewise */
+	FILE_SPAN_CONTEXT = 3	/* no id: enum file_context; varint length and data follow */
 };
+
+/* Low 4 bits of a FILE_SPAN_CONTEXT entry. */
+enum file_context {
+	FILE_CONTEXT_BEGIN = 0,	    /* a span line opens: a record */
+	FILE_CONTEXT_END = 1,	    /* and closes: a record */
+	FILE_CONTEXT_SPAN_ID = 2,   /* of the span entry that follows */
+	FILE_CONTEXT_OPEN_LINE = 3, /* what is open already where a thread appears in a block */
+	FILE_CONTEXT_OPEN_SPAN = 4
+};
+#define FILE_TRACE_ID_BYTES 16
+/* Losses behind which nothing is known of the thread's lines: enum loss_cause. (The application
+ * knows of those of cause 0, and says where it is.) */
+#define FILE_LOSS_ENDS_LINES(cause) ((cause) >= 1 && (cause) <= 3)
+#define FILE_LINE_DEPTH_MAX 0x7fffffffu
 
 enum file_info_type {
 	FILE_INFO_PID = 0,    /* u32 */

@@ -164,8 +164,10 @@ static int site_resolve(struct ingest_process *p, uint64_t address, struct site 
 		site->use = SITE_UNKNOWN;
 		return 0;
 	}
+	/* Spans that are wanted need their line, whatever its tag. */
 	if (format.level < p->in->filter.level_min ||
-	    !tag_matches(&p->in->filter, format.tag ? format.tag : p->tag)) {
+	    (format.kind != QSLOG_SITE_CONTEXT &&
+	     !tag_matches(&p->in->filter, format.tag ? format.tag : p->tag))) {
 		site->use = SITE_FILTERED;
 		return 0;
 	}
@@ -305,7 +307,7 @@ static int stream_dropped(struct ingest_process *p, struct stream *s, uint64_t d
 
 static uint32_t record_bytes(const uint64_t *record)
 {
-	return (uint32_t)(record[0] >> QSLOG_RECORD_SIZE_SHIFT & 0x7fff) * 8;
+	return (uint32_t)(record[0] >> QSLOG_RECORD_SIZE_SHIFT & QSLOG_RECORD_SIZE_MASK) * 8;
 }
 
 static bool record_bytes_valid(uint32_t bytes)

@@ -4,12 +4,16 @@
  * writer's inner loop: room for the worst case is made once per record, after which nothing checks
  * for room; what the block does not have yet (thread, process, format) is put before the record.
  *
+ * Of span lines and of the spans in them each thread has a stack (span_stack.h), which the reader
+ * has too: an id is put only where it is another than the reader would expect.
+ *
  * The words come out of another process's memory: lengths are checked against the record's own
  * size before anything is copied, and a record that does not end exactly where its arguments end
  * is refused.
  */
 #include "rows_encode.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -18,6 +22,7 @@
 /* Worst growth: a slot of 8 bytes becomes a varint of 10; head of an entry: id and time. */
 #define ENTRY_HEAD_BYTES (1 + 2 * VARINT_BYTES_MAX)
 #define SMALL_ENTRY_BYTES 64u
+#define OPEN_ENTRY_BYTES 40u /* of a line or span that is repeated */
 
 static int rows_room(struct rows *r, uint32_t bytes)
 {
@@ -95,11 +100,118 @@ void rows_frame_begin(struct rows *r)
 	memset(&r->frame, 0, sizeof(r->frame));
 }
 
+/* ---- context ---- */
+
+static uint8_t *context_head(uint8_t *p, enum file_context what, uint32_t bytes)
+{
+	*p++ = (uint8_t)(FILE_ENTRY_SPAN << FILE_ENTRY_TYPE_SHIFT |
+			 FILE_SPAN_CONTEXT << FILE_SPAN_OP_SHIFT | what);
+	*p++ = (uint8_t)bytes; /* always below 128 */
+	return p;
+}
+
+/* Trace id as in traceparent, parent, flags. */
+static uint8_t *line_put(uint8_t *p, uint64_t trace_high, uint64_t trace_low, uint64_t parent,
+			 uint8_t flags)
+{
+	trace_high = htobe64(trace_high);
+	trace_low = htobe64(trace_low);
+	memcpy(p, &trace_high, 8);
+	memcpy(p + 8, &trace_low, 8);
+	memcpy(p + 16, &parent, 8);
+	p[24] = flags;
+	return p + 25;
+}
+
+static uint8_t *context_put(uint8_t *p, enum file_context what, const uint8_t *body,
+			    const uint8_t *body_end)
+{
+	uint32_t bytes = (uint32_t)(body_end - body);
+
+	p = context_head(p, what, bytes);
+	memcpy(p, body, bytes);
+	return p + bytes;
+}
+
+static uint8_t *span_id_put(uint8_t *p, const struct span_stack *s, uint64_t id)
+{
+	uint8_t body[VARINT_BYTES_MAX];
+
+	return context_put(p, FILE_CONTEXT_SPAN_ID, body,
+			   zigzag_put(body, (int64_t)(id - s->last)));
+}
+
+/* For the first entry of a thread in a block. There is room. */
+static uint8_t *open_put(uint8_t *p, struct span_stack *s)
+{
+	uint8_t body[OPEN_ENTRY_BYTES], *end;
+	uint32_t i;
+
+	s->last = 0;
+	for (i = 0; i < s->cnt; i++) {
+		const struct span_entry *e = &s->entries[i];
+
+		if (e->depth) {
+			end = line_put(body, e->trace_high, e->trace_low, e->id, e->flags);
+			p = context_put(p, FILE_CONTEXT_OPEN_LINE, body, varint_put(end, e->depth));
+		} else {
+			end = varint_put(body, e->format == SPAN_FORMAT_NONE ? 0 : e->format + 1ull);
+			end = zigzag_put(end, (int64_t)(e->id - s->last));
+			p = context_put(p, FILE_CONTEXT_OPEN_SPAN, body, end);
+			s->last = e->id;
+		}
+	}
+	if (s->unkept) { /* the reader has no room for it either */
+		end = line_put(body, 0, 0, 0, 0);
+		p = context_put(p, FILE_CONTEXT_OPEN_LINE, body, varint_put(end, s->unkept));
+	}
+	return p;
+}
+
+static int stack_room(struct span_stack *s)
+{
+	uint32_t cap = s->cap ? s->cap * 2 : SPAN_STACK_FIRST;
+	struct span_entry *entries;
+
+	if (!span_stack_full(s))
+		return 0;
+	entries = realloc(s->entries, cap * sizeof(*entries));
+	if (!entries)
+		return -ENOMEM;
+	s->entries = entries;
+	s->cap = cap;
+	return 0;
+}
+
+/* The block gets the formats of the thread's open spans. */
+static int open_formats(struct rows *r, const struct catalog_out *c, const struct span_stack *s)
+{
+	uint32_t i;
+	int err;
+
+	for (i = 0; i < s->cnt; i++) {
+		const struct span_entry *e = &s->entries[i];
+		struct out_format *f;
+
+		if (e->depth || e->format == SPAN_FORMAT_NONE)
+			continue;
+		f = c->formats[e->format];
+		if (f->entry.seen == r->generation)
+			continue;
+		err = entry_append(r, &f->entry);
+		if (err)
+			return err;
+		f->entry.seen = r->generation;
+	}
+	return 0;
+}
+
 /* The entries that follow are the thread's. */
 static int thread_select(struct rows *r, const struct catalog_out *c, struct out_thread *t,
 			 uint32_t index)
 {
 	struct out_process *process = c->processes[t->process];
+	const bool appears = t->entry.seen != r->generation;
 	uint8_t *p;
 	int err;
 
@@ -109,16 +221,18 @@ static int thread_select(struct rows *r, const struct catalog_out *c, struct out
 			return err;
 		process->entry.seen = r->generation;
 	}
-	if (t->entry.seen != r->generation) {
-		err = entry_append(r, &t->entry);
-		if (err)
-			return err;
+	err = appears ? open_formats(r, c, &t->spans) : 0;
+	if (!err)
+		err = rows_room(r, t->entry.bytes + (t->spans.cnt + 1) * OPEN_ENTRY_BYTES +
+					   SMALL_ENTRY_BYTES);
+	if (err)
+		return err;
+	if (appears) {
+		memcpy(r->data + r->len, t->entry.data, t->entry.bytes);
+		r->len += t->entry.bytes;
 		t->entry.seen = r->generation;
 		t->block_records = 0;
 	}
-	err = rows_room(r, SMALL_ENTRY_BYTES);
-	if (err)
-		return err;
 	if (!r->thread || r->thread->process != t->process) {
 		p = info_head(r->data + r->len, FILE_INFO_PID, 4);
 		memcpy(p, &process->pid, 4);
@@ -127,6 +241,8 @@ static int thread_select(struct rows *r, const struct catalog_out *c, struct out
 	p = r->data + r->len + 1;
 	p = varint_put(p, index);
 	info_head(r->data + r->len, FILE_INFO_THREAD, (unsigned)(p - r->data) - r->len - 1);
+	if (appears)
+		p = open_put(p, &t->spans);
 	r->len = (uint32_t)(p - r->data);
 	r->thread = t;
 	return 0;
@@ -227,19 +343,82 @@ static uint8_t *arguments_put(uint8_t *p, const struct out_format *f, const uint
 	return slot == end ? p : NULL;
 }
 
+static uint64_t duration_ticks(const struct clock_scale *scale, uint64_t start, int64_t ticks)
+{
+	int64_t start_ticks = clock_ticks(scale, start);
+
+	return start_ticks < ticks ? (uint64_t)ticks - (uint64_t)start_ticks : 0;
+}
+
+/* The record that opens or closes a span line; the end of what was put, or NULL: it is none. */
+static uint8_t *line_record_put(uint8_t *p, const struct rows *r, const struct clock_scale *scale,
+				struct span_stack *s, const struct out_format *format,
+				const uint64_t *record, uint32_t bytes, int64_t ticks)
+{
+	const bool ends = (record[0] & QSLOG_RECORD_EXIT) != 0;
+	uint8_t body[OPEN_ENTRY_BYTES + VARINT_BYTES_MAX + 8], *end = body;
+	const uint64_t *slot = record + 2;
+	struct span_line line;
+	uint64_t depth;
+	bool again;
+	uint32_t slots;
+
+	if (record[0] & QSLOG_RECORD_SPAN_ID || bytes < QSLOG_RECORD_HEADER_BYTES + (ends ? 16 : 32))
+		return NULL;
+	depth = ends ? slot[1] : slot[3] >> QSLOG_LINE_DEPTH_SHIFT;
+	again = !ends && slot[3] & QSLOG_LINE_AGAIN;
+	slots = ends ? 2 : again ? 5 : 4;
+	if (!depth || depth > FILE_LINE_DEPTH_MAX || bytes != QSLOG_RECORD_HEADER_BYTES + 8 * slots)
+		return NULL;
+	end = varint_put(end, format->id);
+	end = zigzag_put(end, ticks - r->ticks);
+	if (ends) {
+		end = varint_put(end, *slot ? duration_ticks(scale, *slot, ticks) : 0);
+		end = varint_put(end, depth);
+		span_stack_line_end(s, (uint32_t)depth);
+		return context_put(p, FILE_CONTEXT_END, body, end);
+	}
+	line = (struct span_line){ .trace_high = slot[0], .trace_low = slot[1], .parent = slot[2],
+				   .depth = (uint32_t)depth,
+				   .flags = (uint8_t)(slot[3] & QSLOG_LINE_FLAGS) };
+	end = line_put(end, line.trace_high, line.trace_low, line.parent, line.flags);
+	end = varint_put(end, depth << 1 | again);
+	if (again) {
+		memcpy(end, &slot[4], 8);
+		end += 8;
+		span_stack_line_again(s, &line, slot[4]);
+	} else {
+		span_stack_line_begin(s, &line);
+	}
+	return context_put(p, FILE_CONTEXT_BEGIN, body, end);
+}
+
+static uint8_t *format_id_put(uint8_t *p, unsigned head, uint32_t id, uint32_t escape)
+{
+	*p++ = (uint8_t)(head | (id < escape ? id : escape));
+	return id < escape ? p : varint_put(p, id);
+}
+
 int rows_record(struct rows *r, const struct catalog_out *c, const struct clock_scale *scale,
 		struct out_thread *thread, uint32_t thread_index, struct out_format *format,
 		const uint64_t *record, uint32_t bytes)
 {
-	bool leaves = (record[0] & QSLOG_RECORD_EXIT) != 0;
+	const bool leaves = (record[0] & QSLOG_RECORD_EXIT) != 0;
+	const bool span = format->kind == QSLOG_SITE_SPAN;
 	int64_t ticks = clock_ticks(scale, record[1]);
 	const uint64_t *slot = record + 2;
 	const uint64_t *end = record + bytes / 8;
 	uint32_t text = format->text_bytes + thread->text_bytes;
+	uint64_t id = 0, expected;
 	uint8_t *p;
 	int err;
 
-	if (leaves && (format->kind != QSLOG_SITE_SPAN || end - slot != 1))
+	if (record[0] & QSLOG_RECORD_SPAN_ID) {
+		if (!span || slot == end || !*slot)
+			return -EBADMSG;
+		id = *slot++;
+	}
+	if (leaves && (format->kind == QSLOG_SITE_LOG || (span && end - slot != 1)))
 		return -EBADMSG;
 	if (__builtin_expect(r->thread != thread, 0)) {
 		err = thread_select(r, c, thread, thread_index);
@@ -253,37 +432,40 @@ int rows_record(struct rows *r, const struct catalog_out *c, const struct clock_
 		format->entry.seen = r->generation;
 	}
 	err = rows_room(r, bytes + bytes / 4 + ENTRY_HEAD_BYTES + SMALL_ENTRY_BYTES);
+	if (!err && __builtin_expect(id || format->kind == QSLOG_SITE_CONTEXT, 0))
+		err = stack_room(&thread->spans);
 	if (err)
 		return err;
 	p = r->data + r->len;
-	if (format->kind == QSLOG_SITE_LOG) {
-		if (format->id < FILE_LOG_ID_ESCAPE) {
-			*p++ = (uint8_t)format->id;
+	if (span) {
+		expected = leaves ? span_stack_innermost(&thread->spans, format->id) :
+				    span_stack_next(&thread->spans);
+		if (id != expected)
+			p = span_id_put(p, &thread->spans, id);
+		p = format_id_put(p, FILE_ENTRY_SPAN << FILE_ENTRY_TYPE_SHIFT |
+				  (leaves ? FILE_SPAN_EXIT : FILE_SPAN_ENTER) << FILE_SPAN_OP_SHIFT,
+				  format->id, FILE_SPAN_ID_ESCAPE);
+		p = zigzag_put(p, ticks - r->ticks);
+		if (leaves) {
+			p = varint_put(p, duration_ticks(scale, *slot, ticks));
+			text += 10;
 		} else {
-			*p++ = FILE_LOG_ID_ESCAPE;
-			p = varint_put(p, format->id);
+			p = arguments_put(p, format, slot, end, &text);
 		}
-	} else {
-		unsigned op = leaves ? FILE_SPAN_EXIT : FILE_SPAN_ENTER;
-		bool small = format->id < FILE_SPAN_ID_ESCAPE;
-
-		*p++ = (uint8_t)(FILE_ENTRY_SPAN << FILE_ENTRY_TYPE_SHIFT |
-				 op << FILE_SPAN_OP_SHIFT |
-				 (small ? format->id : FILE_SPAN_ID_ESCAPE));
-		if (!small)
-			p = varint_put(p, format->id);
-	}
-	p = zigzag_put(p, ticks - r->ticks);
-	if (leaves) {
-		int64_t start = clock_ticks(scale, *slot);
-
-		p = varint_put(p, start < ticks ? (uint64_t)ticks - (uint64_t)start : 0);
-		text += 10;
-	} else {
+	} else if (format->kind == QSLOG_SITE_LOG) {
+		p = format_id_put(p, FILE_ENTRY_LOG << FILE_ENTRY_TYPE_SHIFT, format->id,
+				  FILE_LOG_ID_ESCAPE);
+		p = zigzag_put(p, ticks - r->ticks);
 		p = arguments_put(p, format, slot, end, &text);
-		if (!p)
-			return -EBADMSG;
+	} else {
+		p = line_record_put(p, r, scale, &thread->spans, format, record, bytes, ticks);
 	}
+	if (!p)
+		return -EBADMSG;
+	if (span && leaves)
+		span_stack_exit(&thread->spans, id);
+	else if (span)
+		span_stack_enter(&thread->spans, format->id, id);
 	r->len = (uint32_t)(p - r->data);
 	r->ticks = ticks;
 	r->block.text_bytes += text;
@@ -322,6 +504,8 @@ int rows_loss(struct rows *r, const struct catalog_out *c, struct out_thread *th
 	memcpy(p, body, bytes);
 	r->len = (uint32_t)(p - r->data) + bytes;
 	r->ticks = ticks;
+	if (FILE_LOSS_ENDS_LINES(cause))
+		span_stack_reset(&thread->spans);
 	r->block.lost += count;
 	r->frame.lost += count;
 	r->block.level_mask |= FILE_LEVEL_MASK_LOSS;

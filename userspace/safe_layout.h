@@ -62,7 +62,7 @@ struct safe_header {
 	uint64_t start_time_ns; /* of the process; CLOCK_REALTIME */
 	uint8_t file_id[16];	/* of the output */
 	uint32_t counter_kind;	/* enum file_counter_kind */
-	uint32_t arena_cnt;	/* that have a place in this file */
+	uint32_t arena_cnt;	/* places of arenas in this file; some may be unused */
 	uint64_t ring_bytes;	/* of each */
 	uint64_t counter0, mult, hz; /* struct clock_scale */
 	uint64_t write_cnt;	/* begun: writes[write_cnt % 2] is the newest, once this is > 0 */
@@ -85,6 +85,16 @@ struct safe_module {
 	uint32_t reserved;
 };
 
+/*
+ * A place of an arena may hold copies of the memory of registered sites instead: struct qslog_arena
+ * is empty then but for its magic, QSLOG_SITE_SLAB_MAGIC, and in the ring there are these.
+ */
+struct safe_slab {
+	uint64_t address; /* of struct qslog_site_slab in the process; 0: none */
+	uint64_t used;
+	uint8_t bytes[QSLOG_SITE_SLAB_BYTES];
+};
+
 /* At SAFE_ARENA_OFF of every arena, safe or not: the collector's own. */
 #define SAFE_ARENA_OFF 1024u
 struct safe_arena {
@@ -102,10 +112,10 @@ struct safe_arena {
 
 _Static_assert(sizeof(struct safe_write) == 24, "safe_write");
 _Static_assert(sizeof(struct safe_clock) == 24, "safe_clock");
-_Static_assert(sizeof(struct safe_header) == 216 + 0, "safe_header");
+_Static_assert(sizeof(struct safe_header) == 208, "safe_header");
 _Static_assert(offsetof(struct safe_header, counter0) == 56, "safe_header.counter0");
 _Static_assert(sizeof(struct safe_module) == 64, "safe_module");
-_Static_assert(sizeof(struct safe_arena) == 104, "safe_arena");
+_Static_assert(sizeof(struct safe_arena) == 96, "safe_arena");
 _Static_assert(sizeof(struct qslog_arena) <= SAFE_ARENA_OFF, "struct qslog_arena has grown");
 _Static_assert(SAFE_ARENA_OFF + sizeof(struct safe_arena) <= QSLOG_ARENA_HEADER_BYTES, "room");
 

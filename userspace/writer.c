@@ -493,6 +493,8 @@ int writer_flush(struct writer *w)
 		rows_frame_begin(&w->rows);
 	}
 	journal_end(w, !err);
+	if (err && w->journal.end)
+		(void)block_seal(w); /* who keeps a journal waits: in the file, or given up */
 	return w->error;
 }
 

@@ -4,12 +4,13 @@
 # dynamic_sites.sh - sites that a program registers at run time are in the file, also when it is
 # dead before the tracer can look at it: none is unknown. (needs-bpf)
 set -uo pipefail
+# shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 # Every log and both ends of every span are there; TIMES logs of each of SITES sites, in order.
 complete() { # WHAT FILE SITES TIMES
 	local want=$(($3 * ($4 + 2)))
-	what=$1
+	what=$1 # for err
 	err "^records=$want lost=0 " || return
 	equal "$1: messages" "$(messages "$2" | grep -Ec '^I dynamic site [0-9]+: [0-9]+ text$')" \
 		$(($3 * $4))
@@ -37,7 +38,7 @@ for how in kill exit; do
 	app=$!
 	disown
 	exec 5>"$dir/go" 6<"$dir/ready.$how"
-	read -r -t 20 line <&6 || fail "the program does not get ready"
+	read -r -t 20 <&6 || fail "the program does not get ready"
 	# No looks at the process between attaching and its end.
 	tracer_start -p "$app" --flush-ms 60000 -o "$dir/$how.qslog"
 	echo go >&5

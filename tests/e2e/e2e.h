@@ -56,7 +56,8 @@ uint64_t shared_total(const struct shared *s);
 enum expect {
 	EXPECT_ALL,	 /* delivered + lost == issued */
 	EXPECT_SUM,	 /* the same, but a loss may be noted before or after its gap */
-	EXPECT_IN_FLIGHT, /* or one more, for a call that had not returned */
+	EXPECT_IN_FLIGHT, /* as ALL, or one more, for a call that had not returned */
+	EXPECT_CRASH,	 /* as SUM, or one more */
 	EXPECT_AT_LEAST, /* at_end <= delivered + lost */
 	EXPECT_PART,	 /* some are missing: order, no duplicates, no damage */
 };

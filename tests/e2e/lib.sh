@@ -20,6 +20,9 @@ clean_up() {
 	[ -n "$tracer" ] && kill -KILL "$tracer" 2>/dev/null
 	[ -n "$app" ] && kill -KILL "$app" 2>/dev/null
 	mountpoint -q "$dir/full" && umount "$dir/full"
+	# what programs that were killed in in-process mode have left
+	timeout 20 "$qslog" recover 2>/dev/null | grep -F " $dir/" | sed 's/: process .*//' |
+		xargs -r rm -f
 	rm -rf "$dir"
 }
 trap clean_up EXIT

@@ -186,7 +186,7 @@ static void value_dump(FILE *out, const struct record_value *v)
 
 void record_dump(FILE *out, const struct record *r)
 {
-	static const char kinds[] = "LEXM";
+	static const char kinds[] = "LEXMBC"; /* enum record_kind */
 	unsigned i;
 
 	fprintf(out, "%c %u %u %llu", kinds[r->kind], r->thread->process->pid, r->thread->tid,
@@ -201,6 +201,12 @@ void record_dump(FILE *out, const struct record *r)
 		fprintf(out, " <%s>", r->format->name);
 	for (i = 0; i < r->value_cnt; i++)
 		value_dump(out, &r->values[i]);
+	if (r->context.has_trace)
+		fprintf(out, " @%llx:%llx", (unsigned long long)r->context.trace_high,
+			(unsigned long long)r->context.trace_low);
+	if (r->context.has_trace || r->context.span_id)
+		fprintf(out, " %llx<%llx", (unsigned long long)r->context.span_id,
+			(unsigned long long)r->context.parent_id);
 	fputc('\n', out);
 }
 

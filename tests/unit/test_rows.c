@@ -133,7 +133,8 @@ static void test_skipped(void **state)
 	MORE(0, SECOND, 0xb5, 0xff, 0xff, 0x7f, 1, 2);	      /* one with three bytes */
 	MORE(0, SECOND, 0xbf, 0x03, 99, 1, 2);		      /* length escape for a short one */
 	MORE(0, SECOND, 0xe0, 2, 0xaa, 0xbb);		      /* span "complete" */
-	MORE(0, SECOND, 0xff, 0x90, 0x4e, 1, 0xaa);	      /* span "context", id as a varint */
+	MORE(0, SECOND, 0xef, 0x90, 0x4e, 1, 0xaa);	      /* likewise, its id as a varint */
+	MORE(0, SECOND, 0xff, 2, 0xaa, 0xbb);		      /* unknown context */
 	MORE(0, SECOND, 0x86, 1, 0, 0, 0, 77, 77);	      /* pid with more than it had */
 	MORE(0, SECOND, 0xa3, 0, 77, 77);		      /* thread likewise */
 	MORE(0, "M 32638 32638 1 lost 3 200\n" SECOND, 0xb6, 4, 0, 0xc8, 0x01, 3, 77);
@@ -152,6 +153,12 @@ static void test_refused(void **state)
 	MORE(-EBADMSG, "", 0x3f, 0xe8, 0x07, 0, 0);
 	MORE(-EBADMSG, "", 0xa1, 9);		    /* a thread likewise */
 	MORE(-EBADMSG, "", 0xc0, 0);		    /* a span with the format of a log */
+	MORE(-EBADMSG, "", 0xf2, 1, 2);		    /* a span id, and then no span */
+	MORE(-EBADMSG, "", 0xf2, 0);		    /* none at all */
+	MORE(-EBADMSG, "", 0xf0, 1, 0);		    /* half a line; with a log's format */
+	MORE(-EBADMSG, "", 0xf1, 3, 0, 0, 1);
+	MORE(-EBADMSG, "", 0xf3, 4, 0, 0, 0, 0);
+	MORE(-EBADMSG, "", 0xf4, 2, 9, 0);	    /* an open span of an unknown format */
 	MORE(-EBADMSG, "", 0xa0);		    /* no thread in it */
 	MORE(-EBADMSG, "", 0x97, 0, 0, 0, 0, 0, 0, 0); /* seven bytes of time */
 	MORE(-EBADMSG, "", 0x98, 0, 0, 0, 0, 0, 0, 0, 0x7f); /* beyond 2^62 */
@@ -220,7 +227,8 @@ static void test_sort(void **state)
 	(void)state;
 	for (n = 0; n <= N; n = n * 2 + 1) {
 		for (range = 1; range <= 10000; range *= 10) {
-			struct row_list list = { calloc(n + 1, sizeof(struct row)), n, n + 1 };
+			struct row_list list = { .rows = calloc(n + 1, sizeof(struct row)), .cnt = n,
+						 .cap = n + 1 };
 
 			assert_non_null(list.rows);
 			for (i = 0; i < n; i++) {
