@@ -182,6 +182,10 @@ endif
 crash-soak: all tests ## kill an application ROUNDS times (1000) and recover what it recorded
 	$(Q)$(TEST_ENV) ROUNDS='$(or $(ROUNDS),1000)' $(O)/tests/e2e/test_recover
 
+.PHONY: soak
+soak: all tests ## the tests of safe recording at length (half an hour)
+	$(Q)SOAK=1 TEST_TIMEOUT=3600 $(TEST_ENV) tests/run.sh $(O)/tests/e2e/test_safety
+
 .PHONY: asan
 asan: ## unit and command line tests with address and undefined-behaviour sanitizers
 	$(Q)$(MAKE) --no-print-directory $(PARALLEL) O=$(O)/asan SAN=address,undefined all tests

@@ -134,7 +134,7 @@ link() {
 }
 
 program_build() {
-	local calls= defines=() name=$1 parts=$build/obj
+	local calls='' defines=() name=$1 parts=$build/obj
 
 	rm -f "$out/$name" "$out/$name".*.o
 	case $name in
@@ -194,7 +194,7 @@ lttng_begin() {
 		as_lttng_user+=(setpriv --reuid=65534 --regid=65534 --clear-groups)
 	fi
 	"${as_lttng_user[@]}" timeout 30 lttng-sessiond --no-kernel --background \
-		>"$dir/sessiond.log" 2>&1 || return 1
+		>"$dir/sessiond.log" 2>&1 9>&- || return 1
 	for waited in 1 2 3 4 5 6 7 8 9 10; do
 		lttng_pid=$(cat "$lttng_home/.lttng/lttng-sessiond.pid" 2>/dev/null)
 		[ -z "$lttng_pid" ] || return 0
@@ -212,6 +212,7 @@ pid_end_wait() { # PID SECONDS
 	done
 }
 
+# shellcheck disable=SC2317 # called by clean_up
 lttng_end() {
 	[ -n "$lttng_pid" ] || return 0
 	kill "$lttng_pid" 2>/dev/null
@@ -238,18 +239,20 @@ lttng_session_begin() { # NAME OUTPUT
 
 # ---- one contestant of a heat -----------------------------------------------------------------
 
-declare -A to from pid output lost_said
+declare -A to from pid output
 
+# A line of text for each hit, with its time.
 bpftrace_script() { # KIND
-	local probe="usdt:$out/bpftrace:peers"
-
+	bpftrace_print() { # PROBE TEXT [, ARGUMENTS]
+		printf 'usdt:%s:peers:%s { printf("%%llu %s\\n", nsecs%s); }\n' "$out/bpftrace" "$@"
+	}
 	case $1 in
-	a) echo "$probe:call_a { printf(\"%llu nothing to say\\n\", nsecs); }" ;;
-	b) echo "$probe:call_b { printf(\"%llu value %llu\\n\", nsecs, arg0); }" ;;
-	c) echo "$probe:call_c { printf(\"%llu int %d double %llx string %s\\n\", nsecs, arg0," \
-		"arg1, str(arg2)); }" ;;
-	span) echo "$probe:span_begin { printf(\"%llu begin id=%llu\\n\", nsecs, arg0); }" \
-		"$probe:span_end { printf(\"%llu end id=%llu\\n\", nsecs, arg0); }" ;;
+	a) bpftrace_print call_a "nothing to say" "" ;;
+	b) bpftrace_print call_b "value %llu" ", arg0" ;;
+	c) bpftrace_print call_c "int %d double %llx string %s" ", arg0, arg1, str(arg2)" ;;
+	span)
+		bpftrace_print span_begin "begin id=%llu" ", arg0"
+		bpftrace_print span_end "end id=%llu" ", arg0" ;;
 	esac
 }
 
@@ -295,6 +298,15 @@ bursts() {
 	esac
 }
 
+descriptors_close() { # NAME...
+	local name
+
+	for name; do
+		eval "exec ${to[$name]}>&- ${from[$name]}>&-"
+	done
+}
+
+# What it inherits must not keep a pipe open: a worker ends when the script does.
 worker_begin() { # NAME KIND THREADS STEP WARM
 	local name=$1 command=()
 	local file=$dir/$1.out fifo=$dir/$1
@@ -320,9 +332,13 @@ worker_begin() { # NAME KIND THREADS STEP WARM
 -o '$file' '$dir/peers.bt' >'$dir/bpftrace.log' 2>&1") ;;
 	esac
 	# Opened for both directions: opening does not wait for the other side.
+	# shellcheck disable=SC1083,SC2093
 	exec {to[$name]}<>"$fifo.to" {from[$name]}<>"$fifo.from"
-	"${command[@]}" "$out/$name" "$2" "$3" "$4" "$5" "$(bursts "$name")" "$file" \
-		<"$fifo.to" >"$fifo.from" 2>"$dir/$name.log" &
+	(
+		descriptors_close "${!to[@]}"
+		exec "${command[@]}" "$out/$name" "$2" "$3" "$4" "$5" "$(bursts "$name")" "$file" \
+			9>&-
+	) <"$fifo.to" >"$fifo.from" 2>"$dir/$name.log" &
 	pid[$name]=$!
 	answer "$name" ready
 }
@@ -354,8 +370,8 @@ worker_gone() { # NAME: ended, whatever it was doing, and its descriptors closed
 	[ -n "${pid[$name]:-}" ] || return 0
 	pid_end_wait "${pid[$name]}" "${2:-60}" || kill "${pid[$name]}" 2>/dev/null
 	wait "${pid[$name]}" 2>/dev/null
-	eval "exec ${to[$name]}>&- ${from[$name]}>&-"
-	unset "pid[$name]"
+	descriptors_close "$name"
+	unset "pid[$name]" "to[$name]" "from[$name]"
 }
 
 # ---- what is in the output: sets `records`, `lost` and `bytes` -----------------------------------
@@ -373,15 +389,17 @@ output_read() { # NAME
 		lost=$(awk '/Discarded events:/ { sum += $3; seen = 1 }
 			/Lost packets:/ { sum += $3 } END { print seen ? sum : "" }' <<<"$text")
 		records=$(timeout 300 babeltrace2 "$file" --component sink.utils.counter \
-			2>"$dir/babeltrace.log" | awk '/Event message/ { print $1; exit }' |
+			2>"$dir/babeltrace.log" | awk '/Event message/ { n = $1 } END { print n }' |
 			tr -d ,)
 		bytes=$(dir_bytes "$file")
 		lttng_run destroy peers >/dev/null 2>&1 || fail "lttng: destroy" ;;
 	uftrace)
 		text=$(timeout 300 uftrace dump -d "$file" 2>&1 | awk '
-			/: \[(entry|exit )\] peer_work/ { n++ } /[Ll][Oo][Ss][Tt]/ { lost++ }
+			/: \[(entry|exit )\] peer_work/ { n++ } /: \[lost / { lost++ }
 			END { printf "%d %d", n, lost }')
-		records=${text% *} lost=${text#* } bytes=$(dir_bytes "$file") ;;
+		records=${text% *} lost=0 bytes=$(dir_bytes "$file")
+		# A mark says where some are missing, not how many.
+		[ "${text#* }" = 0 ] || lost=$((issued - records)) ;;
 	perf)
 		text=$(perf_run report --stats -i "$file" 2>/dev/null)
 		records=$(awk '$1 == "SAMPLE" && $2 == "events:" { print $3; exit }' <<<"$text")
@@ -450,7 +468,7 @@ head_print() {
 
 # All contestants that can do this kind, in turns.
 heat() { # KIND THREADS
-	local name names= round issued consumer_us records lost bytes
+	local name names='' round issued consumer_us records lost bytes
 
 	for name in $contestants; do
 		can "$name" "$1" "$2" || continue

@@ -586,7 +586,7 @@ struct qslog_priv_line {
 	const struct qslog_site *site;
 	const volatile uint16_t *word; /* of who listens to lines; NULL: nobody can */
 	uint32_t depth;		       /* lines that are open; 0: none */
-	uint16_t announced;	       /* what *word was when the line was recorded */
+	uint16_t announced; /* what *word was when the line was recorded; 0: it was not */
 };
 struct qslog_priv_local {
 	struct qslog_priv_line line;
@@ -875,21 +875,30 @@ QSLOG_PRIV_INLINE uint64_t qslog_priv_id_next(void)
 	return QSLOG_PRIV_UNLIKELY(id & QSLOG_PRIV_ID_SPENT) ? qslog_priv_id_refill() : id;
 }
 
+/* What was recorded of the line is not all any more. */
+#define QSLOG_PRIV_STALE 0xffffu /* as `announced`: more than can listen */
+static inline void qslog_priv_line_stale(void)
+{
+	if (qslog_priv_local.line.announced)
+		qslog_priv_local.line.announced = QSLOG_PRIV_STALE;
+}
+
 /* In a line, the span becomes the innermost, whether it is recorded or not. 0: it must not be. */
 #define QSLOG_PRIV_UNRECORDED 1u
 QSLOG_PRIV_INLINE int qslog_priv_span_nest(const struct qslog_control *control,
 					   struct qslog_span *span)
 {
-	struct qslog_priv_line *line = &qslog_priv_local.line;
+	const volatile uint16_t *word;
 	int recordable = 1;
 
-	if (line->depth) {
-		if (QSLOG_PRIV_UNLIKELY(line->word && *line->word != line->announced))
+	if (qslog_priv_local.line.depth) {
+		word = qslog_priv_local.line.word;
+		if (QSLOG_PRIV_UNLIKELY(word && *word != qslog_priv_local.line.announced))
 			recordable = qslog_priv_line_again(control);
 		span->start = QSLOG_PRIV_UNRECORDED;
 		span->id = qslog_priv_id_next();
-		span->parent = line->context.span;
-		line->context.span = span->id;
+		span->parent = qslog_priv_local.line.context.span;
+		qslog_priv_local.line.context.span = span->id;
 	}
 	return recordable;
 }
@@ -1520,7 +1529,7 @@ static inline void qslog_priv_span_exit(const struct qslog_site *site, uint64_t 
 	if (QSLOG_PRIV_UNLIKELY(id))
 		qslog_priv_span_leave(id, parent);
 	if (start == QSLOG_PRIV_UNRECORDED) /* whoever listens does not learn that it is left */
-		qslog_priv_local.line.announced = 0;
+		qslog_priv_line_stale();
 	else if (listeners &&
 	    qslog_priv_record_open(&r, site, QSLOG_RECORD_EXIT | (id ? QSLOG_RECORD_SPAN_ID : 0),
 				   QSLOG_RECORD_HEADER_BYTES + (id ? 16u : 8u))) {

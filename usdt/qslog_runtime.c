@@ -36,7 +36,7 @@
 #define TABLE_MIN 512u
 /* An ended arena that a tracer may not have read to its end is left alone this long. */
 #define ENDED_REST_NS 1000000000ull
-/* Where there was no memory for an arena, threads that have none do not ask at every record. */
+/* Where there was no memory for an arena, the thread does not ask again at every record. */
 #define FULL_REST_NS 100000000ull
 /* The collector is woken when this part of the ring waits for it: a system call, so not at every
  * stop. */
@@ -98,7 +98,6 @@ static struct {
 	pthread_key_t thread_key;	/* its destructor is the end of a thread */
 	struct qslog_control *controls; /* of all loaded programs and libraries with sites */
 	struct qslog_arena *ended_first, *ended_last; /* queue, oldest first */
-	uint64_t full_until_ns;		/* no memory for an arena; not 0: not to be asked for before */
 	struct qslog_arena *late;	/* of threads that logged again after their end was noticed */
 	struct qslog_arena *misfits;	/* ended, and of another size than new ones have now */
 	int ids_seeded;
@@ -109,6 +108,7 @@ static struct {
 static __thread struct {
 	uint8_t ended;	 /* its end has been noticed */
 	uint8_t forking; /* holds the lock */
+	uint64_t full_until_ns; /* no memory for an arena; not 0: not to be asked for before */
 } thread_state __attribute__((tls_model("initial-exec")));
 
 /* In private memory that a child of fork(2) finds zeroed, however it was forked: 0 there until the
@@ -117,7 +117,7 @@ static uint32_t parent_of_none = 1, *own_process = &parent_of_none;
 
 static uint64_t monotonic_ns(void)
 {
-	struct timespec now;
+	struct timespec now = {0, 0}; /* where the call is forbidden */
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
@@ -317,9 +317,9 @@ static struct qslog_arena *arena_obtain(void)
 		runtime.misfits = (struct qslog_arena *)(uintptr_t)arena->next;
 		return arena;
 	}
-	if (runtime.full_until_ns && monotonic_ns() < runtime.full_until_ns)
+	if (thread_state.full_until_ns && monotonic_ns() < thread_state.full_until_ns)
 		return NULL;
-	runtime.full_until_ns = 0;
+	thread_state.full_until_ns = 0;
 	if (runtime.ended_first) /* it would do, had the collector come by */
 		qslog_priv_collector_wake();
 	if (table_map() || index == registry->table_max)
@@ -334,7 +334,7 @@ static struct qslog_arena *arena_obtain(void)
 	__atomic_store_n(&registry->arena_cnt, index + 1, __ATOMIC_RELEASE);
 	return arena;
 full:
-	runtime.full_until_ns = monotonic_ns() + FULL_REST_NS;
+	thread_state.full_until_ns = monotonic_ns() + FULL_REST_NS;
 	return NULL;
 }
 
@@ -536,7 +536,7 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 		arena = thread_arena_get();
 		if (!arena) {
 			__atomic_fetch_add(&qslog_priv_registry.lost, 1, __ATOMIC_RELAXED);
-			qslog_priv_local.line.announced = 0;
+			qslog_priv_line_stale();
 			goto out;
 		}
 		start = qslog_priv_reserve_add(&arena->reserve, bytes);
@@ -570,7 +570,7 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 							__ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
 				qslog_priv_count_one(&arena->dropped);
 				/* The line is told of anew: the record may have been about it. */
-				qslog_priv_local.line.announced = 0;
+				qslog_priv_line_stale();
 				goto out;
 			}
 			continue;
@@ -682,7 +682,7 @@ static void fork_child(void)
 	registry->pid = (uint32_t)getpid();
 	runtime.ended_first = runtime.ended_last = NULL;
 	runtime.misfits = runtime.late = NULL;
-	runtime.full_until_ns = 0;
+	thread_state.full_until_ns = 0;
 	thread_state.ended = 0;
 	qslog_priv_process.collector = QSLOG_COLLECTOR_OFF;
 	qslog_priv_process.collector_level = QSLOG_LEVEL_COUNT;
@@ -1150,7 +1150,7 @@ void qslog_priv_line_begin(struct qslog_local_parent *parent, const struct qslog
 	if (listeners) {
 		parent->start = line_write(control, &next, parent->depth, 0, wanted);
 		if (!parent->start) { /* the next span tells of it; closing is recorded as well */
-			next.announced = 0;
+			next.announced = QSLOG_PRIV_STALE;
 			parent->start = qslog_priv_counter();
 		}
 	}
@@ -1166,7 +1166,7 @@ int qslog_priv_line_again(const struct qslog_control *control)
 	if (!line->announced || line_write(control, line, line->depth, QSLOG_LINE_AGAIN, 0))
 		return 1;
 	/* Should there be room again for the span, nobody would know where it belongs. */
-	line->announced = 0;
+	line->announced = QSLOG_PRIV_STALE;
 	if (arena == &arena_none)
 		__atomic_fetch_add(&qslog_priv_registry.lost, 1, __ATOMIC_RELAXED);
 	else

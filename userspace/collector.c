@@ -108,6 +108,22 @@ static void own_thread_name(void *arg, uint32_t tid, char name[32])
 
 /* --- Visiting arenas. */
 
+/* The arena begins where it is now. */
+static void arena_begin(struct collector *c, struct qslog_arena *arena)
+{
+	struct ingest_batch batch;
+
+	memset(&batch, 0, sizeof(batch));
+	batch.arena = arena->index;
+	batch.tid = arena->tid;
+	batch.key = __atomic_load_n(&arena->key, __ATOMIC_ACQUIRE);
+	batch.from = __atomic_load_n(&arena->head, __ATOMIC_ACQUIRE);
+	batch.dropped = arena->dropped;
+	batch.resync = batch.baseline = true;
+	(void)ingest_batch(c->process, &batch);
+	collector_safe_arena_begin(arena, &batch);
+}
+
 /* Takes what one arena has; returns the bytes. */
 static uint64_t arena_visit(struct collector *c, struct qslog_arena *arena)
 {
@@ -120,6 +136,11 @@ static uint64_t arena_visit(struct collector *c, struct qslog_arena *arena)
 	 * key that was there before and after looking at head. */
 	if (!key || key != __atomic_load_n(&arena->key, __ATOMIC_ACQUIRE))
 		return 0;
+	/* Under a tracer the owner may have gone on for a while before it saw the collector. */
+	if (head - from > arena->mask + 1) {
+		arena_begin(c, arena);
+		return 0;
+	}
 	memset(&batch, 0, sizeof(batch));
 	batch.arena = arena->index;
 	batch.tid = arena->tid;
@@ -157,20 +178,8 @@ static void arenas_begin(struct collector *c)
 	uint32_t i, cnt = __atomic_load_n(&qslog_priv_registry.arena_cnt, __ATOMIC_ACQUIRE);
 	struct qslog_arena **table = (struct qslog_arena **)(uintptr_t)qslog_priv_registry.table;
 
-	for (i = 0; i < cnt; i++) {
-		struct qslog_arena *arena = table[i];
-		struct ingest_batch batch;
-
-		memset(&batch, 0, sizeof(batch));
-		batch.arena = arena->index;
-		batch.tid = arena->tid;
-		batch.key = __atomic_load_n(&arena->key, __ATOMIC_ACQUIRE);
-		batch.from = __atomic_load_n(&arena->head, __ATOMIC_ACQUIRE);
-		batch.dropped = arena->dropped;
-		batch.resync = batch.baseline = true;
-		(void)ingest_batch(c->process, &batch);
-		collector_safe_arena_begin(arena, &batch);
-	}
+	for (i = 0; i < cnt; i++)
+		arena_begin(c, table[i]);
 }
 
 static void collector_sleep(unsigned int ms)
@@ -450,9 +459,10 @@ int qslog_start(const struct qslog_options *options)
 {
 	struct collector *c = &collector;
 	struct qslog_options complete;
-	int saved_errno = errno, err;
+	int saved_errno = errno, err, cancel;
 	char path[PATH_MAX];
 
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	pthread_mutex_lock(&c->lock);
 	err = options_complete(&complete, options, path);
 	if (err)
@@ -477,6 +487,7 @@ int qslog_start(const struct qslog_options *options)
 		(void)output_close(c);
 out:
 	pthread_mutex_unlock(&c->lock);
+	pthread_setcancelstate(cancel, NULL);
 	errno = saved_errno;
 	return err;
 }
@@ -484,21 +495,30 @@ out:
 int qslog_stop(void)
 {
 	struct collector *c = &collector;
-	int saved_errno = errno, err = -ESRCH;
+	int saved_errno = errno, err = -ESRCH, cancel;
 
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	pthread_mutex_lock(&c->lock);
 	if (collector_runs(c)) {
 		qslog_priv_collector_levels(QSLOG_LEVEL_COUNT);
 		__atomic_store_n(&c->stop, 1, __ATOMIC_SEQ_CST);
 		qslog_priv_collector_wake();
 		pthread_join(c->thread, NULL);
+		qslog_priv_collector_levels(QSLOG_LEVEL_COUNT); /* it may have set them again */
 		__atomic_store_n(&qslog_priv_process.collector, QSLOG_COLLECTOR_OFF,
 				 __ATOMIC_RELEASE);
 		err = output_close(c);
 	}
 	pthread_mutex_unlock(&c->lock);
+	pthread_setcancelstate(cancel, NULL);
 	errno = saved_errno;
 	return err;
+}
+
+/* Another thread may have been starting or stopping when this one forked. */
+static void fork_child(void)
+{
+	pthread_mutex_init(&collector.lock, NULL);
 }
 
 __attribute__((constructor)) static void collector_from_environment(void)
@@ -506,6 +526,7 @@ __attribute__((constructor)) static void collector_from_environment(void)
 	const char *path = secure_getenv("QSLOG_FILE");
 	int err;
 
+	pthread_atfork(NULL, NULL, fork_child);
 	if (!path || !*path)
 		return;
 	err = qslog_start(NULL);

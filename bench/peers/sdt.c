@@ -16,7 +16,7 @@
 #include "bench_util.h"
 #include "peer.h"
 
-#define START_WAIT_NS UINT64_C(30000000000)
+#define START_WAIT_NS UINT64_C(90000000000)
 #define STOP_WAIT_NS UINT64_C(60000000000)
 #define REST_NS UINT64_C(300000000)
 

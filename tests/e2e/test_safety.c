@@ -16,6 +16,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +32,7 @@
 struct result {
 	struct safety *shared;
 	uint64_t issued, delivered, lost, others, spans;
+	bool stays;	  /* the program says that it is done, and ends after the tracer */
 	bool cut;	  /* the last call of a source may have been cut, and be there */
 	uint64_t sources; /* those below are this process's, what others issued is not here */
 };
@@ -129,6 +132,18 @@ static void result_free(struct result *r)
 	munmap(r->shared, sizeof(*r->shared));
 }
 
+/* As proc_wait(), for programs that may take longer and print little. */
+static int long_wait(struct proc *p)
+{
+	struct pollfd fd = {p->pidfd, POLLIN, 0};
+
+	if (poll(&fd, 1, soak ? 1200000 : 80000) != 1) {
+		kill(p->pid, SIGKILL);
+		fail_msg("process %d does not end", p->pid);
+	}
+	return proc_wait(p);
+}
+
 /* Runs FIXTURE SHARED MODE [NUMBERS...] with the in-process collector. */
 static void inproc_run(struct result *out, const char *fixture, const char *mode,
 		       const char *const *more, const char *full)
@@ -150,7 +165,7 @@ static void inproc_run(struct result *out, const char *fixture, const char *mode
 	(void)unlink(file);
 	out->shared = safety_map(shared);
 	proc_start(&app, argv, environment);
-	if (proc_wait(&app))
+	if (long_wait(&app))
 		fail_msg("%s %s: status %x: %s%s", fixture, mode, (unsigned int)app.status,
 			 app.text_out, app.text_err);
 	file_take(file, out);
@@ -174,7 +189,7 @@ static void kernel_run(struct result *out, const char *fixture, const char *mode
 	for (i = 0; more && more[i] && i < 7; i++)
 		argv[3 + i] = more[i];
 	argv[3 + i] = "wait";
-	*out = (struct result){.sources = out->sources, .cut = out->cut};
+	*out = (struct result){.sources = out->sources, .cut = out->cut, .stays = out->stays};
 	(void)unlink(file);
 	out->shared = safety_map(shared);
 	proc_start(&app, argv, NULL);
@@ -183,10 +198,17 @@ static void kernel_run(struct result *out, const char *fixture, const char *mode
 	proc_start(&tracer, trace, NULL);
 	proc_expect_err(&tracer, "attached");
 	proc_write(&app, "go\n");
-	if (proc_wait(&app) != status)
+	if (out->stays) {
+		proc_expect_out(&app, "done");
+		proc_kill(&tracer, SIGINT);
+		assert_int_equal(long_wait(&tracer), 0);
+		proc_write(&app, "end\n");
+	}
+	if (long_wait(&app) != status)
 		fail_msg("%s %s: status %x: %s%s", fixture, mode, (unsigned int)app.status,
 			 app.text_out, app.text_err);
-	assert_int_equal(proc_wait(&tracer), 0);
+	if (!out->stays)
+		assert_int_equal(long_wait(&tracer), 0);
 	file_take(file, out);
 	summary_of(&tracer, &summary);
 	assert_int_equal(summary.records, out->delivered + out->others);
@@ -231,7 +253,7 @@ static void step_inproc(void **state)
 	(void)unlink(file);
 	r.shared = safety_map(argv[1]);
 	proc_start(&app, argv, NULL);
-	if (proc_wait(&app))
+	if (long_wait(&app))
 		fail_msg("step: status %x: %s", (unsigned int)app.status, app.text_err);
 	print_message("%s", app.text_err);
 	if (r.shared->facts[4]) {
@@ -346,8 +368,8 @@ static void short_check(const struct result *r, uint64_t threads)
 
 static void short_inproc(void **state)
 {
-	const uint64_t threads = soak ? 250000 : 100000;
-	const char *more[] = {rounds("100000", "250000"), "200", NULL};
+	const uint64_t threads = soak ? 100000 : 20000;
+	const char *more[] = {rounds("20000", "100000"), "200", NULL};
 	struct result r = {.sources = 0};
 
 	(void)state;
@@ -355,14 +377,15 @@ static void short_inproc(void **state)
 	account(&r, "short threads, in-process");
 	short_check(&r, threads);
 	assert_int_equal(r.lost, 0);
-	assert_true(r.shared->facts[0] < threads / 20);
+	/* How many wait for the collector depends on when that gets a CPU. */
+	assert_true(r.shared->facts[0] < threads / 8);
 	result_free(&r);
 }
 
 static void short_kernel(void **state)
 {
-	const uint64_t threads = soak ? 250000 : 100000;
-	const char *more[] = {rounds("100000", "250000"), "200", NULL};
+	const uint64_t threads = soak ? 100000 : 20000;
+	const char *more[] = {rounds("20000", "100000"), "200", NULL};
 	struct result r = {.sources = 0};
 
 	(void)state;
@@ -410,35 +433,36 @@ static void live_kernel(void **state)
 }
 
 /* A call in which its thread was cancelled is not counted as issued, and may be there. */
-static void ends_check(struct result *r, const char *what)
+static void ends_check(const struct result *r, const char *what, uint64_t arenas_max)
 {
 	print_message("%s: %llu issued, %llu in the file, %llu lost, %llu arenas\n", what,
 		      (unsigned long long)r->issued, (unsigned long long)r->delivered,
 		      (unsigned long long)r->lost, (unsigned long long)r->shared->facts[1]);
 	assert_true(r->delivered + r->lost >= r->issued);
 	assert_true(r->delivered + r->lost <= r->issued + r->shared->facts[0]);
-	assert_true(r->shared->facts[1] < 64);
+	assert_true(r->shared->facts[1] < arenas_max);
 }
 
 static void ends_inproc(void **state)
 {
-	const char *more[] = {rounds("1000", "20000"), NULL};
+	const char *more[] = {rounds("200", "10000"), NULL};
 	struct result r = {.sources = 0, .cut = true};
 
 	(void)state;
 	inproc_run(&r, "safety_threads", "ends", more, "block");
-	ends_check(&r, "ends, in-process");
+	ends_check(&r, "ends, in-process", 256);
 	result_free(&r);
 }
 
 static void ends_kernel(void **state)
 {
-	const char *more[] = {rounds("1000", "20000"), NULL};
+	const char *more[] = {rounds("200", "10000"), NULL};
 	struct result r = {.sources = 0, .cut = true};
 
 	(void)state;
 	kernel_run(&r, "safety_threads", "ends", more, 0);
-	ends_check(&r, "ends, kernel");
+	/* Under a tracer an arena rests for a second before it is used again. */
+	ends_check(&r, "ends, kernel", 10000);
 	result_free(&r);
 }
 
@@ -471,6 +495,55 @@ static void at_exit(void **state)
 	result_free(&r);
 }
 
+/* --- Denied */
+
+static void denied_check(const struct result *r)
+{
+	assert_int_equal(r->lost, r->shared->facts[0]);
+	assert_int_equal(r->shared->facts[1], r->lost);
+	assert_int_equal(r->shared->facts[2], r->delivered);
+}
+
+static void denied_inproc(void **state)
+{
+	struct result r = {.sources = 0};
+
+	(void)state;
+	inproc_run(&r, "safety_denied", "seccomp", NULL, "block");
+	account(&r, "seccomp, in-process");
+	denied_check(&r);
+	result_free(&r);
+}
+
+static void denied_kernel(void **state)
+{
+	struct result r = {.stays = true};
+
+	(void)state;
+	kernel_run(&r, "safety_denied", "seccomp", NULL, 0);
+	account(&r, "seccomp, kernel");
+	denied_check(&r);
+	result_free(&r);
+	kernel_run(&r, "safety_denied", "memory", NULL, 0);
+	account(&r, "no memory, kernel");
+	denied_check(&r);
+	result_free(&r);
+}
+
+static void errno_kept(void **state)
+{
+	struct result r = {.sources = 0};
+
+	(void)state;
+	inproc_run(&r, "safety_denied", "errno", NULL, "drop");
+	assert_int_equal(r.shared->issued[0], 2);
+	result_free(&r);
+	r.stays = true;
+	kernel_run(&r, "safety_denied", "errno", NULL, 0);
+	assert_int_equal(r.shared->issued[0], 2);
+	result_free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -489,6 +562,9 @@ int main(void)
 		cmocka_unit_test(ends_kernel),
 		cmocka_unit_test(stacks),
 		cmocka_unit_test(at_exit),
+		cmocka_unit_test(denied_inproc),
+		cmocka_unit_test(denied_kernel),
+		cmocka_unit_test(errno_kept),
 	};
 
 	soak = getenv("SOAK") != NULL;

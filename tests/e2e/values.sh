@@ -36,8 +36,8 @@ I values control [\x07\x08\t\n\x0b\x0c\r\x1b[31mred\x7f\xc2\x9b]
 I values utf8 [grüß €] broken [\xff\xc3]
 I values padded [  abc] [ab]
 I values 64k k*65536
-I values 200k m*130928…[+73872 bytes]
-I values two of 200k m*65464…[+139336 bytes] m*65464…[+139336 bytes]
+I values 200k m*131040…[+73760 bytes]
+I values two of 200k m*65512…[+139288 bytes] m*65512…[+139288 bytes]
 I values bytes 00017f80ff
 I values bytes none []
 I values bytes null [(null)]
