@@ -7,7 +7,7 @@
 #
 # A test is an executable or a script (*.sh, run by bash). It is run in the top folder, with
 # standard input empty, and sees where the build is in BUILD (absolute), and CC, CXX, CLANG,
-# BPFTOOL. It has TEST_TIMEOUT seconds (180; 900 with sanitizers). Exit status 0: passed; 77:
+# BPFTOOL. It has TEST_TIMEOUT seconds (480; 1200 with sanitizers). Exit status 0: passed; 77:
 # skipped, the last line of its output says why; anything else: failed, and its output is shown.
 #
 # Tests that need BPF say so by the word "needs-bpf" in a comment of their source. They are not
@@ -17,7 +17,7 @@ set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-$PWD/build}
-TEST_TIMEOUT=${TEST_TIMEOUT:-$([ -n "${SAN:-}" ] && echo 900 || echo 180)}
+TEST_TIMEOUT=${TEST_TIMEOUT:-$([ -n "${SAN:-}" ] && echo 1200 || echo 480)}
 SKIP_BPF=${SKIP_BPF:-}
 [ "$SKIP_BPF" = 0 ] && SKIP_BPF=
 logs=$BUILD/tests/log

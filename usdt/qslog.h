@@ -1632,6 +1632,8 @@ void qslog_priv_hooks_set(int (*arena_memory)(uint64_t bytes, int *fd, uint64_t 
 			  void (*sites_added)(int module)) __attribute__((visibility("hidden")));
 /* In collector.c: as qslog_flush(), 0 where the collector does not run. */
 int qslog_priv_collector_flush(void) __attribute__((visibility("hidden")));
+/* The same before a library with sites goes, whose addresses mean nothing from then on. */
+void qslog_priv_collector_unload(void) __attribute__((visibility("hidden")));
 
 #ifdef __cplusplus
 }

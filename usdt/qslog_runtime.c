@@ -28,6 +28,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -138,18 +139,30 @@ static void signals_restore(const sigset_t *saved)
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, saved, NULL, sizeof(uint64_t));
 }
 
+enum lock_state {
+	LOCK_FREE = 0,
+	LOCK_TAKEN = 1,
+	LOCK_AWAITED = 2 /* taken, and somebody waits on the futex */
+};
+
 static void lock_take(sigset_t *saved)
 {
+	int state = LOCK_FREE;
+
 	signals_block(saved);
-	while (__atomic_exchange_n(&runtime.lock, 1, __ATOMIC_ACQUIRE))
-		syscall(SYS_futex, &runtime.lock, FUTEX_WAIT_PRIVATE, 1,
-			&(struct timespec){.tv_nsec = 1000000}, NULL, 0);
+	if (__atomic_compare_exchange_n(&runtime.lock, &state, LOCK_TAKEN, 0, __ATOMIC_ACQUIRE,
+					__ATOMIC_RELAXED))
+		return;
+	/* The timeout is for sandboxes that forbid FUTEX_WAKE to the other side. */
+	while (__atomic_exchange_n(&runtime.lock, LOCK_AWAITED, __ATOMIC_ACQUIRE) != LOCK_FREE)
+		syscall(SYS_futex, &runtime.lock, FUTEX_WAIT_PRIVATE, LOCK_AWAITED,
+			&(struct timespec){.tv_nsec = 50000000}, NULL, 0);
 }
 
 static void lock_release(void)
 {
-	__atomic_store_n(&runtime.lock, 0, __ATOMIC_RELEASE);
-	syscall(SYS_futex, &runtime.lock, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	if (__atomic_exchange_n(&runtime.lock, LOCK_FREE, __ATOMIC_RELEASE) == LOCK_AWAITED)
+		syscall(SYS_futex, &runtime.lock, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 static void lock_give(const sigset_t *saved)
@@ -211,6 +224,42 @@ void qslog_priv_collector_wake(void)
 
 /* --- Arenas. */
 
+/* The same by a file without a name, where mremap(2) does not map twice (qemu's user mode). */
+static int arena_map_file(char *base, uint64_t ring_bytes)
+{
+	const size_t once = QSLOG_ARENA_HEADER_BYTES + ring_bytes;
+	struct rlimit limit;
+	int fd, err = -1;
+
+	/* Going over the limit on file sizes would be a signal. */
+	if (getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur < once)
+		return -1;
+	fd = memfd_create("qslog", MFD_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (ftruncate(fd, (off_t)once) == 0 &&
+	    mmap(base, once, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED &&
+	    mmap(base + once, ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		 QSLOG_ARENA_HEADER_BYTES) != MAP_FAILED)
+		err = 0;
+	close(fd);
+	return err;
+}
+
+/* The ring's second mapping; `fd`: of the memory's file, -1 for anonymous memory. */
+static int arena_map_again(char *base, uint64_t ring_bytes, int fd, uint64_t offset)
+{
+	const size_t once = QSLOG_ARENA_HEADER_BYTES + ring_bytes;
+
+	if (fd >= 0)
+		return mmap(base + once, ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+			    (off_t)(offset + QSLOG_ARENA_HEADER_BYTES)) == MAP_FAILED ? -1 : 0;
+	if (mremap(base + QSLOG_ARENA_HEADER_BYTES, 0, ring_bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
+		   base + once) != MAP_FAILED)
+		return 0;
+	return arena_map_file(base, ring_bytes);
+}
+
 /* Header, ring, and the ring once more. Shared memory, since only that can be mapped twice: what
  * the collector supplies, or anonymous, so that neither a file-size limit nor a full file system
  * can hit. */
@@ -230,8 +279,7 @@ static struct qslog_arena *arena_map(uint64_t ring_bytes)
 	else
 		fd = -1;
 	if (mmap(base, once, PROT_READ | PROT_WRITE, flags, fd, (off_t)offset) == MAP_FAILED ||
-	    mremap(base + QSLOG_ARENA_HEADER_BYTES, 0, ring_bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
-		   base + once) == MAP_FAILED) {
+	    arena_map_again(base, ring_bytes, fd, offset)) {
 		munmap(base, once + ring_bytes);
 		return NULL;
 	}
@@ -796,7 +844,11 @@ void qslog_priv_module_remove(struct qslog_control *control)
 	struct qslog_control **at;
 	sigset_t saved;
 
-	qslog_flush(); /* the sites of what is still in the arenas may be about to go */
+	/* The sites of what is still in the arenas may be about to go. */
+	qslog_flush();
+#ifdef QSLOG_WITH_COLLECTOR
+	qslog_priv_collector_unload();
+#endif
 	lock_take(&saved);
 	for (at = &runtime.controls; *at; at = &(*at)->next)
 		if (*at == control) {

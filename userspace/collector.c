@@ -51,6 +51,7 @@ static struct collector {
 	/* answered = requested once everything from before the request is in the file */
 	uint32_t requested, answered;
 	int stop;
+	int unloaded; /* a library was, after everything of it has been requested */
 	int error; /* of the last flush */
 } collector = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -200,6 +201,8 @@ static void collector_sleep(unsigned int ms)
 static void collector_answer(struct collector *c, uint32_t request)
 {
 	c->error = writer_flush(c->writer);
+	if (__atomic_exchange_n(&c->unloaded, 0, __ATOMIC_ACQ_REL))
+		ingest_sites_forget(c->process);
 	__atomic_store_n(&c->answered, request, __ATOMIC_RELEASE);
 	futex(&c->answered, FUTEX_WAKE, INT_MAX, NULL);
 }
@@ -263,8 +266,16 @@ static int collector_ask(struct collector *c)
 		answered = __atomic_load_n(&c->answered, __ATOMIC_ACQUIRE);
 		if ((int32_t)(answered - request) >= 0)
 			return c->error;
-		futex(&c->answered, FUTEX_WAIT, answered, NULL);
+		if (!collector_runs(c)) /* it has been stopped meanwhile, and has written all */
+			return c->error;
+		futex(&c->answered, FUTEX_WAIT, answered, &(struct timespec){.tv_nsec = 100000000});
 	}
+}
+
+void qslog_priv_collector_unload(void)
+{
+	__atomic_store_n(&collector.unloaded, 1, __ATOMIC_RELEASE);
+	(void)qslog_priv_collector_flush();
 }
 
 int qslog_priv_collector_flush(void)

@@ -218,6 +218,12 @@ found:
 	return 0;
 }
 
+void ingest_sites_forget(struct ingest_process *p)
+{
+	p->site_cnt = p->last_site = 0;
+	hash_index_fini(&p->site_index);
+}
+
 /* A definition: word 2 is the address of the site, and what follows lies there. */
 static int site_define(struct ingest_process *p, const uint64_t *record, uint32_t bytes)
 {

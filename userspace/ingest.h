@@ -87,4 +87,7 @@ int ingest_position_get(struct ingest_process *p, uint32_t registry, uint32_t ar
 /* Records of threads that could get no arena, so far. */
 int ingest_no_arena(struct ingest_process *p, uint64_t lost);
 
+/* A library was unloaded: other sites may come to lie where its were. */
+void ingest_sites_forget(struct ingest_process *p);
+
 #endif

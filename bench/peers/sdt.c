@@ -17,7 +17,7 @@
 #include "peer.h"
 
 #define START_WAIT_NS UINT64_C(90000000000)
-#define STOP_WAIT_NS UINT64_C(60000000000)
+#define STOP_WAIT_NS UINT64_C(150000000000)
 #define REST_NS UINT64_C(300000000)
 
 #define SEMAPHORE(name)                                                                            \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* spdlog_calls.h - spdlog's calls are C++: a function each (spdlog.cpp), about a nanosecond more. */
+/* spdlog_calls.h - spdlog's calls are C++: functions in spdlog.cpp, a nanosecond more. */
 #ifndef QSLOG_BENCH_SPDLOG_CALLS_H
 #define QSLOG_BENCH_SPDLOG_CALLS_H
 

@@ -137,7 +137,7 @@ static int long_wait(struct proc *p)
 {
 	struct pollfd fd = {p->pidfd, POLLIN, 0};
 
-	if (poll(&fd, 1, soak ? 1200000 : 80000) != 1) {
+	if (poll(&fd, 1, soak ? 1200000 : 150000) != 1) {
 		kill(p->pid, SIGKILL);
 		fail_msg("process %d does not end", p->pid);
 	}
@@ -368,8 +368,8 @@ static void short_check(const struct result *r, uint64_t threads)
 
 static void short_inproc(void **state)
 {
-	const uint64_t threads = soak ? 100000 : 20000;
-	const char *more[] = {rounds("20000", "100000"), "200", NULL};
+	const uint64_t threads = soak ? 100000 : 6000;
+	const char *more[] = {rounds("6000", "100000"), "200", NULL};
 	struct result r = {.sources = 0};
 
 	(void)state;
@@ -384,8 +384,8 @@ static void short_inproc(void **state)
 
 static void short_kernel(void **state)
 {
-	const uint64_t threads = soak ? 100000 : 20000;
-	const char *more[] = {rounds("20000", "100000"), "200", NULL};
+	const uint64_t threads = soak ? 100000 : 6000;
+	const char *more[] = {rounds("6000", "100000"), "200", NULL};
 	struct result r = {.sources = 0};
 
 	(void)state;
@@ -410,7 +410,7 @@ static void live_check(const struct result *r)
 
 static void live_inproc(void **state)
 {
-	const char *more[] = {"5000", NULL};
+	const char *more[] = {rounds("1000", "5000"), NULL};
 	struct result r = {.sources = 0};
 
 	(void)state;
@@ -422,7 +422,7 @@ static void live_inproc(void **state)
 
 static void live_kernel(void **state)
 {
-	const char *more[] = {"5000", NULL};
+	const char *more[] = {rounds("1000", "5000"), NULL};
 	struct result r = {.sources = 0};
 
 	(void)state;
@@ -570,6 +570,6 @@ int main(void)
 	soak = getenv("SOAK") != NULL;
 	if (getenv("CMOCKA_FILTER"))
 		cmocka_set_test_filter(getenv("CMOCKA_FILTER"));
-	alarm(soak ? 3000 : 170);
+	alarm(soak ? 3000 : 450);
 	return cmocka_run_group_tests(tests, e2e_setup, e2e_teardown);
 }
