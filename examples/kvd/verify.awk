@@ -82,6 +82,8 @@ $9 == "->" && $10 == "request" {
 		seen[tid]++
 	if (shapes != "") {
 		what = $9 == "->" || $9 == "<-" ? $9 " " $10 : $5 " " $9
+		if (!(tid in shape)) # the file begins in the middle of a request
+			shape[tid] = "?"
 		shape[tid] = shape[tid] "; " what " " $7 " " $8
 		if ($9 == "<-" && $10 == "request") {
 			known[shape[tid]]++
