@@ -168,11 +168,12 @@ struct qslog_arena {
 	/* written by the owner at every record */
 	uint64_t reserve;
 	uint64_t head;
-	uint64_t limit;	   /* the owner stops here to mark, push or drop */
+	uint64_t limit;	   /* where a record begins here or later, the owner stops: to mark, push or drop */
 	uint64_t records;  /* committed */
 	uint64_t mask;	   /* ring bytes - 1 */
 	uint64_t dropped;  /* records that found no room */
-	uint64_t pad0[2];
+	uint64_t delta;	   /* what makes a position an address, from the last stop to the limit */
+	uint64_t pad0;
 	/* written by the owner at stops */
 	uint64_t key;	   /* unique in the process, never reused; 0 while the arena changes hands */
 	uint32_t magic;	   /* QSLOG_ARENA_MAGIC */
@@ -237,6 +238,10 @@ struct qslog_site_slab {
  * semaphore of a probe's first location only.
  */
 #define QSLOG_WORD_COLLECTOR 0x4000u
+/* Set together with the collector's: it does not want all sites of the level (qslog_set_level()).
+ * Not bit 15: to the kernel a semaphore is a signed number, and must not be negative. */
+#define QSLOG_WORD_ASK 0x2000u
+#define QSLOG_WORD_TRACERS (QSLOG_WORD_ASK - 1)
 enum qslog_word {
 	QSLOG_WORD_VERBOSE = 0,
 	QSLOG_WORD_FATAL = 1,
@@ -522,6 +527,20 @@ struct qslog_stats {
 /* Sums over all threads, live and ended; a record that is being written may or may not count. */
 void qslog_stats_get(struct qslog_stats *stats);
 
+/* Longest tag, and how many, that qslog_set_level() takes. */
+#define QSLOG_LEVEL_TAG_MAX 63
+#define QSLOG_LEVEL_TAGS_MAX 64
+/* The lowest level that in-process mode records, from now on: of all tags (`tag` NULL), or of one,
+ * for which it then holds in place of that. A tag that ends in * stands for all that begin so; of
+ * several that fit, the longest is taken. QSLOG_LEVEL_COUNT: nothing is recorded; -1: a tag's own
+ * level is forgotten. Before qslog_start() too, whose options say anew what holds for all tags, and
+ * also what QSLOG_LEVEL says, as in QSLOG_LEVEL=warn,net=debug,db*=off. What a tracer records is
+ * what it asks for (qslog-trace -l, -t); while one asks for more, that is in the file of in-process
+ * mode as well. Sites at a level that some tags record and others do not cost the latter a call.
+ * 0; -EINVAL: a level out of range, an empty tag, or one longer than QSLOG_LEVEL_TAG_MAX; -ENOSPC:
+ * too many tags. From any thread; not for signal handlers. */
+int qslog_set_level(const char *tag, int level);
+
 /* Hands over what has been recorded so far: pushes the calling thread's records to attached
  * tracers; with the in-process collector running, returns when the records that any thread had
  * committed before the call are in the file (readable by others). 0, or a negative errno of the
@@ -553,7 +572,7 @@ int qslog_flush(void);
 struct qslog_options {
 	size_t size;	      /* sizeof(struct qslog_options): set by QSLOG_OPTIONS_INIT */
 	const char *path;     /* output; NULL: QSLOG_FILE */
-	int level;	      /* lowest recorded, enum qslog_level; -1: QSLOG_LEVEL, else verbose */
+	int level;	      /* as of qslog_set_level(NULL, level); -1: QSLOG_LEVEL, else verbose */
 	unsigned int flush_ms; /* 1..60000; 0: QSLOG_FLUSH_MS, else 100 */
 	size_t arena_bytes;   /* per thread, power of two, 256 KiB..64 MiB; 0: QSLOG_ARENA_SIZE, else 1 MiB */
 	int on_full;	      /* enum qslog_on_full; -1: QSLOG_ON_FULL=drop|block, else drop */
@@ -602,12 +621,12 @@ struct qslog_local_parent {
 /* `site` NULL: one without a place in the source; `control` NULL, listeners 0: not recorded. */
 void qslog_priv_line_begin(struct qslog_local_parent *parent, const struct qslog_control *control,
 			   const struct qslog_site *site, enum qslog_level level,
-			   const struct qslog_context *context, uint64_t listeners, int wanted);
+			   const struct qslog_context *context, uint64_t listeners);
 void qslog_priv_line_end(struct qslog_local_parent *parent, const struct qslog_control *control,
-			 uint64_t listeners, int wanted);
+			 uint64_t listeners);
 /* Who listens has changed since the line was recorded, or records of the thread were dropped since.
  * 0: this one was too, so that the span that is entered now counts as dropped as well. */
-int qslog_priv_line_again(const struct qslog_control *control) __attribute__((cold));
+int qslog_priv_line_again(void) __attribute__((cold));
 uint64_t qslog_priv_id_refill(void) __attribute__((cold));
 
 struct qslog_priv_slot {
@@ -617,16 +636,16 @@ struct qslog_priv_slot {
 /* The cold half of a reservation that went past the limit. */
 struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64_t start,
 					       uint64_t bytes) __attribute__((cold));
-/* Fires qslog:record of the level, for those who attached to it. */
-void qslog_priv_record_hit(const struct qslog_control *control, const struct qslog_site *site,
-			   const void *record) __attribute__((cold));
-/* Writes the record of a site that was registered at run time, and fires qslog:record of the
- * caller's module if that is `wanted`. `id`: of a span, 0: none. 0, and the counter that was
- * recorded; -EINVAL, -ENOSPC. */
-int qslog_priv_values_write(const struct qslog_control *control, const struct qslog_site *site,
-			    enum qslog_site_kind kind, uint64_t id,
-			    const struct qslog_value *values, unsigned int cnt, int wanted,
-			    uint64_t *counter);
+/* That of publishing: of a record that was written amid another, amid which others were, or that
+ * somebody wants to be told of. */
+void qslog_priv_publish_slow(struct qslog_arena *arena, uint64_t begin) __attribute__((cold));
+/* Is the site to be recorded? If qslog:record is wanted, the thread's next record fires it. */
+int qslog_priv_ask(const struct qslog_control *control, const struct qslog_site *site)
+	__attribute__((cold));
+/* Writes the record of a site that was registered at run time. `id`: of a span, 0: none. 0, and
+ * the counter that was recorded; -EINVAL, -ENOSPC. */
+int qslog_priv_values_write(const struct qslog_site *site, enum qslog_site_kind kind, uint64_t id,
+			    const struct qslog_value *values, unsigned int cnt, uint64_t *counter);
 void qslog_priv_module_add(struct qslog_control *control, void (*record_probe)(void));
 void qslog_priv_module_remove(struct qslog_control *control);
 
@@ -761,14 +780,22 @@ QSLOG_PRIV_INLINE uint64_t qslog_priv_listeners(enum qslog_level level)
 	return 0;
 }
 
-/* From what qslog_priv_listeners() gave: does somebody want qslog:record? */
-QSLOG_PRIV_INLINE int qslog_priv_record_wanted(enum qslog_level level, uint64_t listeners)
+/* From what qslog_priv_listeners() gave: is the site to be recorded? Nearly always it is, and this
+ * is one test. Otherwise the collector may not want the site, or somebody wants qslog:record, which
+ * the stop of the record to come sees to. */
+QSLOG_PRIV_INLINE int qslog_priv_agreed(const struct qslog_control *control,
+					const struct qslog_site *site, enum qslog_level level,
+					uint64_t listeners)
 {
-	uint64_t record = level == QSLOG_LEVEL_VERBOSE || level == QSLOG_LEVEL_FATAL ?
-			  listeners >> 48 :
-			  level == QSLOG_LEVEL_DEBUG ? listeners >> 16 : listeners & 0xffffu;
+	const uint64_t special =
+		level == QSLOG_LEVEL_VERBOSE ? 0xffffull << 48 | QSLOG_WORD_ASK :
+		level == QSLOG_LEVEL_FATAL   ? 0xffffull << 48 | QSLOG_WORD_ASK << 16 :
+		level == QSLOG_LEVEL_DEBUG   ? 0xffffull << 16 | QSLOG_WORD_ASK :
+		level == QSLOG_LEVEL_INFO    ? 0xffffull | QSLOG_WORD_ASK << 16 :
+		level == QSLOG_LEVEL_WARN    ? 0xffffull | (uint64_t)QSLOG_WORD_ASK << 32 :
+					       0xffffull | (uint64_t)QSLOG_WORD_ASK << 48;
 
-	return __builtin_expect(record != 0, 0) != 0;
+	return __builtin_expect((listeners & special) == 0, 1) || qslog_priv_ask(control, site);
 }
 
 static inline uint64_t qslog_priv_counter(void)
@@ -811,15 +838,50 @@ struct qslog_priv_record {
 	uint64_t *words;
 };
 
-/* Room for `bytes` (a multiple of 8, <= QSLOG_RECORD_BYTES_MAX); 0: dropped and counted. */
+typedef uint32_t qslog_priv_part32 __attribute__((may_alias));
+typedef uint16_t qslog_priv_part16 __attribute__((may_alias));
+typedef uint8_t qslog_priv_part8 __attribute__((may_alias));
+
+/* Word 0. Addresses have no more than 48 bits; where it can be, the rest is one byte. */
+QSLOG_PRIV_INLINE void qslog_priv_put_header(uint64_t *words, const struct qslog_site *site,
+					     uint64_t flags, uint64_t bytes)
+{
+	const uint64_t high = flags >> QSLOG_RECORD_SIZE_SHIFT | bytes / 8;
+
+	words[0] = (uint64_t)(uintptr_t)site;
+	if (__builtin_constant_p(high <= 0xff) && high <= 0xff)
+		((qslog_priv_part8 *)words)[6] = (uint8_t)high;
+	else
+		((qslog_priv_part16 *)words)[3] = (uint16_t)high;
+}
+
+/* Word 1: the counter, which is returned. */
+QSLOG_PRIV_INLINE uint64_t qslog_priv_put_counter(uint64_t *words)
+{
+#if defined(__x86_64__)
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	((qslog_priv_part32 *)words)[2] = low;
+	((qslog_priv_part32 *)words)[3] = high;
+	return (uint64_t)high << 32 | low;
+#else
+	return words[1] = qslog_priv_counter();
+#endif
+}
+
+/* Room for `bytes` (a multiple of 8, <= QSLOG_RECORD_BYTES_MAX); 0: dropped and counted. The limit
+ * leaves room for what begins in front of it and has no more than QSLOG_PRIV_SLACK bytes. */
+#define QSLOG_PRIV_SLACK 256u
 QSLOG_PRIV_INLINE int qslog_priv_record_open(struct qslog_priv_record *r, const struct qslog_site *site,
 					 uint64_t flags, uint64_t bytes)
 {
 	struct qslog_arena *arena = qslog_priv_arena;
 	uint64_t start = qslog_priv_reserve_add(&arena->reserve, bytes);
-	uint64_t *words;
+	const uint64_t reach = __builtin_constant_p(bytes <= QSLOG_PRIV_SLACK) &&
+					       bytes <= QSLOG_PRIV_SLACK ? 0 : bytes;
 
-	if (QSLOG_PRIV_UNLIKELY(start + bytes > *(volatile uint64_t *)&arena->limit)) {
+	if (QSLOG_PRIV_UNLIKELY(start + reach >= arena->limit)) {
 		struct qslog_priv_slot slot = qslog_priv_reserve_slow(arena, start, bytes);
 
 		arena = slot.arena;
@@ -827,13 +889,11 @@ QSLOG_PRIV_INLINE int qslog_priv_record_open(struct qslog_priv_record *r, const 
 		if (!arena)
 			return 0;
 	}
-	words = (uint64_t *)((char *)arena + QSLOG_ARENA_HEADER_BYTES + (start & arena->mask));
-	words[0] = (uint64_t)(uintptr_t)site + (bytes << (QSLOG_RECORD_SIZE_SHIFT - 3)) + flags;
-	r->counter = qslog_priv_counter();
-	words[1] = r->counter;
+	r->words = (uint64_t *)(uintptr_t)(arena->delta + start);
+	qslog_priv_put_header(r->words, site, flags, bytes);
+	r->counter = qslog_priv_put_counter(r->words);
 	r->arena = arena;
 	r->begin = start;
-	r->words = words;
 	return 1;
 }
 
@@ -845,19 +905,17 @@ QSLOG_PRIV_INLINE int qslog_priv_record_open(struct qslog_priv_record *r, const 
 QSLOG_PRIV_INLINE void qslog_priv_record_publish(const struct qslog_priv_record *r)
 {
 	struct qslog_arena *arena = r->arena;
+	uint64_t reserved;
 
-	if (__builtin_expect(*(volatile uint64_t *)&arena->head == r->begin, 1)) {
-		uint64_t reserved;
-
-		do {
-			reserved = *(volatile uint64_t *)&arena->reserve;
-			__atomic_store_n(&arena->head, reserved, __ATOMIC_RELEASE);
-			__atomic_signal_fence(__ATOMIC_SEQ_CST);
-			/* Where head has gone on, a handler saw it at its own start and has published;
-			 * to store it again would take it back if another one comes amid that. */
-		} while (QSLOG_PRIV_UNLIKELY(*(volatile uint64_t *)&arena->reserve != reserved) &&
-			 *(volatile uint64_t *)&arena->head == reserved);
+	__asm__ volatile("" : : : "memory"); /* what follows reads anew what handlers may write */
+	if (__builtin_expect(arena->head == r->begin, 1)) {
+		reserved = arena->reserve;
+		__atomic_store_n(&arena->head, reserved, __ATOMIC_RELEASE);
+		__asm__ volatile("" : : : "memory");
+		if (__builtin_expect(arena->reserve == reserved, 1))
+			return;
 	}
+	qslog_priv_publish_slow(arena, r->begin);
 }
 QSLOG_PRIV_INLINE void qslog_priv_record_commit(const struct qslog_priv_record *r)
 {
@@ -885,8 +943,7 @@ static inline void qslog_priv_line_stale(void)
 
 /* In a line, the span becomes the innermost, whether it is recorded or not. 0: it must not be. */
 #define QSLOG_PRIV_UNRECORDED 1u
-QSLOG_PRIV_INLINE int qslog_priv_span_nest(const struct qslog_control *control,
-					   struct qslog_span *span)
+QSLOG_PRIV_INLINE int qslog_priv_span_nest(struct qslog_span *span)
 {
 	const volatile uint16_t *word;
 	int recordable = 1;
@@ -894,7 +951,7 @@ QSLOG_PRIV_INLINE int qslog_priv_span_nest(const struct qslog_control *control,
 	if (qslog_priv_local.line.depth) {
 		word = qslog_priv_local.line.word;
 		if (QSLOG_PRIV_UNLIKELY(word && *word != qslog_priv_local.line.announced))
-			recordable = qslog_priv_line_again(control);
+			recordable = qslog_priv_line_again();
 		span->start = QSLOG_PRIV_UNRECORDED;
 		span->id = qslog_priv_id_next();
 		span->parent = qslog_priv_local.line.context.span;
@@ -1256,9 +1313,8 @@ QSLOG_PRIV_INLINE uint64_t *qslog_priv_put(uint64_t *p, const qslog_priv_text_ar
 
 /* The counter that was recorded; 0: dropped. */
 template <class... Args>
-QSLOG_PRIV_INLINE uint64_t qslog_priv_write_taken(const struct qslog_site *site,
-						  enum qslog_level level, uint64_t listeners,
-						  uint64_t id, Args... args)
+QSLOG_PRIV_INLINE uint64_t qslog_priv_write_taken(const struct qslog_site *site, uint64_t id,
+						  Args... args)
 {
 	const uint64_t fixed = QSLOG_RECORD_HEADER_BYTES + 8u * sizeof...(Args) + (id ? 8u : 0u);
 	constexpr uint64_t texts = (0u + ... + qslog_priv_texts((const Args *)nullptr));
@@ -1281,21 +1337,19 @@ QSLOG_PRIV_INLINE uint64_t qslog_priv_write_taken(const struct qslog_site *site,
 	((p = qslog_priv_put(p, args)), ...);
 	(void)p;
 	qslog_priv_record_commit(&r);
-	if (qslog_priv_record_wanted(level, listeners))
-		qslog_priv_record_hit(&qslog_priv_control, site, r.words);
 	return r.counter;
 }
 template <class... Args>
-QSLOG_PRIV_INLINE uint64_t qslog_priv_write(const struct qslog_site *site, enum qslog_level level,
-					    uint64_t listeners, uint64_t id, const Args &...args)
+QSLOG_PRIV_INLINE uint64_t qslog_priv_write(const struct qslog_site *site, uint64_t id,
+					    const Args &...args)
 {
-	return qslog_priv_write_taken(site, level, listeners, id, qslog_priv_take(args)...);
+	return qslog_priv_write_taken(site, id, qslog_priv_take(args)...);
 }
 
 #define QSLOG_PRIV_M_TYPE(i, a) (uint8_t)decltype(qslog_priv_take(a))::type,
 #define QSLOG_PRIV_M_ARG(i, a) , a
-#define QSLOG_PRIV_WRITE(each, site, level, listeners, id, start, ...)                              \
-	start = qslog_priv_write(site, level, listeners, id each(QSLOG_PRIV_M_ARG, __VA_ARGS__));
+#define QSLOG_PRIV_WRITE(each, site, id, start, ...)                                                \
+	start = qslog_priv_write(site, id each(QSLOG_PRIV_M_ARG, __VA_ARGS__));
 
 extern "C" {
 #else
@@ -1338,7 +1392,7 @@ extern "C" {
 
 /* Writes the record of `site`; `start` becomes its counter, or stays as it is when it is dropped.
  * `id`: of a span, 0: none. */
-#define QSLOG_PRIV_WRITE(each, site, level, listeners, id, start, ...)                              \
+#define QSLOG_PRIV_WRITE(each, site, id, start, ...)                                                \
 	each(QSLOG_PRIV_M_TAKE, __VA_ARGS__)                                                        \
 	struct qslog_priv_record qslog_priv_r;                                                      \
 	const uint64_t qslog_priv_fixed = QSLOG_RECORD_HEADER_BYTES + ((id) ? 8u : 0u) +            \
@@ -1362,8 +1416,6 @@ extern "C" {
 		(void)qslog_priv_p;                                                                 \
 		qslog_priv_record_commit(&qslog_priv_r);                                            \
 		start = qslog_priv_r.counter;                                                       \
-		if (qslog_priv_record_wanted(level, listeners))                                     \
-			qslog_priv_record_hit(&qslog_priv_control, site, qslog_priv_r.words);       \
 	}
 #endif /* __cplusplus */
 
@@ -1386,10 +1438,12 @@ extern "C" {
 			QSLOG_PRIV_COMPILED(level_) ? qslog_priv_listeners(level_) : 0;             \
 		QSLOG_PRIV_CHECK(QSLOG_PRIV_FIRST(__VA_ARGS__),                                     \
 				 0 QSLOG_PRIV_EACH(QSLOG_PRIV_M_ONE, __VA_ARGS__));                 \
-		if (QSLOG_PRIV_UNLIKELY(qslog_priv_on)) {                                           \
+		if (QSLOG_PRIV_UNLIKELY(qslog_priv_on) &&                                           \
+		    qslog_priv_agreed(&qslog_priv_control, &qslog_priv_site, level_,                \
+				      qslog_priv_on)) {                                             \
 			uint64_t qslog_priv_counter_ = 0;                                           \
-			QSLOG_PRIV_WRITE(QSLOG_PRIV_EACH, &qslog_priv_site, level_, qslog_priv_on,  \
-					 0, qslog_priv_counter_, __VA_ARGS__)                       \
+			QSLOG_PRIV_WRITE(QSLOG_PRIV_EACH, &qslog_priv_site, 0,                      \
+					 qslog_priv_counter_, __VA_ARGS__)                          \
 			(void)qslog_priv_counter_;                                                  \
 		}                                                                                   \
 	} while (0)
@@ -1442,17 +1496,19 @@ extern "C" {
 #define QSLOG_PRIV_SPAN_ENTER_ALWAYS(site_, ...)                                                    \
 	__extension__({                                                                             \
 		struct qslog_span qslog_priv_span = {&site_, 0, 0, 0};                              \
-		const uint64_t qslog_priv_on = QSLOG_PRIV_COMPILED(QSLOG_SPAN_LEVEL) ?              \
-						       qslog_priv_listeners(QSLOG_SPAN_LEVEL) : 0;  \
+		uint64_t qslog_priv_on = QSLOG_PRIV_COMPILED(QSLOG_SPAN_LEVEL) ?                    \
+						 qslog_priv_listeners(QSLOG_SPAN_LEVEL) : 0;        \
 		QSLOG_PRIV_CHECK(QSLOG_PRIV_SECOND(__VA_ARGS__),                                    \
 				 0 QSLOG_PRIV_SPAN_EACH(QSLOG_PRIV_M_ONE, __VA_ARGS__));            \
 		if (QSLOG_PRIV_COMPILED(QSLOG_SPAN_LEVEL) &&                                        \
 		    QSLOG_PRIV_UNLIKELY(qslog_priv_on | qslog_priv_local.line.depth)) {             \
-			const int qslog_priv_recordable =                                           \
-				qslog_priv_span_nest(&qslog_priv_control, &qslog_priv_span);        \
+			const int qslog_priv_recordable = qslog_priv_span_nest(&qslog_priv_span);   \
+			if (qslog_priv_on &&                                                        \
+			    !qslog_priv_agreed(&qslog_priv_control, &site_, QSLOG_SPAN_LEVEL,       \
+					       qslog_priv_on))                                      \
+				qslog_priv_on = 0;                                                  \
 			if (qslog_priv_on && qslog_priv_recordable) {                               \
-				QSLOG_PRIV_WRITE(QSLOG_PRIV_SPAN_EACH, &site_, QSLOG_SPAN_LEVEL,    \
-						 qslog_priv_on, qslog_priv_span.id,                 \
+				QSLOG_PRIV_WRITE(QSLOG_PRIV_SPAN_EACH, &site_, qslog_priv_span.id,  \
 						 qslog_priv_span.start, __VA_ARGS__)                \
 			}                                                                           \
 			/* Dropped and counted; leaving it is recorded all the same. */             \
@@ -1481,15 +1537,14 @@ static inline struct qslog_local_parent qslog_priv_line_open(const struct qslog_
 {
 	struct qslog_local_parent parent;
 #ifdef QSLOG_DISABLE
-	qslog_priv_line_begin(&parent, NULL, site, QSLOG_SPAN_LEVEL, context, 0, 0);
+	qslog_priv_line_begin(&parent, NULL, site, QSLOG_SPAN_LEVEL, context, 0);
 #else
 	const uint64_t on = QSLOG_PRIV_COMPILED(QSLOG_SPAN_LEVEL) ?
 				    qslog_priv_listeners(QSLOG_SPAN_LEVEL) : 0;
 
 	qslog_priv_line_begin(&parent, QSLOG_PRIV_COMPILED(QSLOG_SPAN_LEVEL) ? &qslog_priv_control :
 									      NULL,
-			      site, QSLOG_SPAN_LEVEL, context, on,
-			      qslog_priv_record_wanted(QSLOG_SPAN_LEVEL, on));
+			      site, QSLOG_SPAN_LEVEL, context, on);
 #endif
 	return parent;
 }
@@ -1500,14 +1555,13 @@ static inline struct qslog_local_parent qslog_set_local_parent(const struct qslo
 static inline void qslog_local_parent_end(struct qslog_local_parent *parent)
 {
 #ifdef QSLOG_DISABLE
-	qslog_priv_line_end(parent, NULL, 0, 0);
+	qslog_priv_line_end(parent, NULL, 0);
 #else
 	const enum qslog_level level = parent->depth && parent->depth <= qslog_priv_local.line.depth ?
 					       (enum qslog_level)qslog_priv_local.line.site->level :
 					       QSLOG_LEVEL_COUNT;
-	const uint64_t on = qslog_priv_listeners(level);
 
-	qslog_priv_line_end(parent, &qslog_priv_control, on, qslog_priv_record_wanted(level, on));
+	qslog_priv_line_end(parent, &qslog_priv_control, qslog_priv_listeners(level));
 #endif
 }
 
@@ -1530,14 +1584,13 @@ static inline void qslog_priv_span_exit(const struct qslog_site *site, uint64_t 
 		qslog_priv_span_leave(id, parent);
 	if (start == QSLOG_PRIV_UNRECORDED) /* whoever listens does not learn that it is left */
 		qslog_priv_line_stale();
-	else if (listeners &&
+	else if (listeners && /* what was entered is left, whoever is asked */
+	    ((void)qslog_priv_agreed(&qslog_priv_control, site, level, listeners), 1) &&
 	    qslog_priv_record_open(&r, site, QSLOG_RECORD_EXIT | (id ? QSLOG_RECORD_SPAN_ID : 0),
 				   QSLOG_RECORD_HEADER_BYTES + (id ? 16u : 8u))) {
 		r.words[2] = id;
 		r.words[id ? 3 : 2] = start;
 		qslog_priv_record_commit(&r);
-		if (qslog_priv_record_wanted(level, listeners))
-			qslog_priv_record_hit(&qslog_priv_control, site, r.words);
 	}
 #endif
 }
@@ -1567,16 +1620,15 @@ static inline int qslog_log_values(const struct qslog_site *site, const struct q
 	listeners = qslog_priv_listeners((enum qslog_level)site->level);
 	if (!listeners)
 		return 0;
-	return qslog_priv_values_write(
-		&qslog_priv_control, site, QSLOG_SITE_LOG, 0, values, cnt,
-		qslog_priv_record_wanted((enum qslog_level)site->level, listeners), &counter);
+	if (!qslog_priv_agreed(&qslog_priv_control, site, (enum qslog_level)site->level, listeners))
+		return 0;
+	return qslog_priv_values_write(site, QSLOG_SITE_LOG, 0, values, cnt, &counter);
 }
 
 static inline struct qslog_span qslog_span_enter(const struct qslog_site *site,
 						 const struct qslog_value *values, unsigned int cnt)
 {
-	const uint64_t listeners =
-		site ? qslog_priv_listeners((enum qslog_level)site->level) : 0;
+	uint64_t listeners = site ? qslog_priv_listeners((enum qslog_level)site->level) : 0;
 	struct qslog_span span;
 	int err = -ENOSPC, recordable = 1;
 
@@ -1585,14 +1637,15 @@ static inline struct qslog_span qslog_span_enter(const struct qslog_site *site,
 	span.id = 0;
 	span.parent = 0;
 	if (site)
-		recordable = qslog_priv_span_nest(&qslog_priv_control, &span);
+		recordable = qslog_priv_span_nest(&span);
+	if (listeners && !qslog_priv_agreed(&qslog_priv_control, site,
+					    (enum qslog_level)site->level, listeners))
+		listeners = 0;
 	if (!listeners)
 		return span;
 	if (recordable)
-		err = qslog_priv_values_write(
-			&qslog_priv_control, site, QSLOG_SITE_SPAN, span.id, values, cnt,
-			qslog_priv_record_wanted((enum qslog_level)site->level, listeners),
-			&span.start);
+		err = qslog_priv_values_write(site, QSLOG_SITE_SPAN, span.id, values, cnt,
+					      &span.start);
 	if (err == -EINVAL) {
 		qslog_priv_span_leave(span.id, span.parent);
 		span.site = NULL;
@@ -1611,7 +1664,7 @@ enum qslog_priv_collector_state {
 };
 struct qslog_priv_process {
 	uint32_t collector; /* enum qslog_priv_collector_state */
-	int collector_level; /* lowest level that it records; QSLOG_LEVEL_COUNT: none */
+	int collector_on;    /* it records, what qslog_set_level() says */
 	uint64_t arena_bytes; /* of new arenas */
 	int on_full;	      /* enum qslog_on_full */
 	/* Memory for a new arena: `bytes` zeros at *offset of *fd, which stays open until this is
@@ -1624,9 +1677,10 @@ struct qslog_priv_process {
 extern struct qslog_priv_process qslog_priv_process __attribute__((visibility("hidden")));
 extern struct qslog_registry qslog_priv_registry __attribute__((visibility("hidden")));
 void qslog_priv_collector_wake(void) __attribute__((visibility("hidden")));
-/* Sets the collector's bit in the words of `lowest` and above. The kernel counts semaphores with
- * plain additions, which can undo a change that comes at the same moment: call it again. */
-void qslog_priv_collector_levels(int lowest) __attribute__((visibility("hidden")));
+/* Sets the collector's bits in the words of the levels that it records, or in none. The kernel counts
+ * semaphores with plain additions, which can undo a change that comes at the same moment: call it
+ * again. */
+void qslog_priv_collector_levels(int on) __attribute__((visibility("hidden")));
 /* A forked child has none. Once this has returned, the arena_memory before is not running. */
 void qslog_priv_hooks_set(int (*arena_memory)(uint64_t bytes, int *fd, uint64_t *offset),
 			  void (*sites_added)(int module)) __attribute__((visibility("hidden")));

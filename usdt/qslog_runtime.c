@@ -42,6 +42,9 @@
 /* The collector is woken when this part of the ring waits for it: a system call, so not at every
  * stop. */
 #define COLLECTOR_WAKE_SHARE 4
+/* Stops that come in quick succession mark and push only so often. */
+#define MARK_BYTES 4096u
+#define PUSH_BYTES (QSLOG_BATCH_BYTES / 2)
 /* Between two looks at whether the collector has made room, with QSLOG_ON_FULL_BLOCK. */
 #define BLOCK_NS 20000
 
@@ -109,6 +112,12 @@ static struct {
 static __thread struct {
 	uint8_t ended;	 /* its end has been noticed */
 	uint8_t forking; /* holds the lock */
+	/* Whoever wants qslog:record: of the next `asked_cnt` records to find a place (more than one
+	 * where handlers came between); of the one that begins at hit_begin, behind padding at
+	 * hit_pad; of one at nested_begin amid another one. */
+	const struct qslog_control *asked, *hit, *nested_hit;
+	uint32_t asked_cnt;
+	uint64_t hit_pad, hit_begin, nested_begin;
 	uint64_t full_until_ns; /* no memory for an arena; not 0: not to be asked for before */
 } thread_state __attribute__((tls_model("initial-exec")));
 
@@ -199,6 +208,11 @@ static void arena_push_all(struct qslog_arena *arena)
 	if (arena->head == arena->reserve)
 		arena_push(arena, arena->head, arena->records);
 	signals_restore(&saved);
+}
+
+static uint64_t arena_mark_last(const struct qslog_arena *arena)
+{
+	return arena->marks[(arena->mark_cnt - 1) % QSLOG_MARKS].pos;
 }
 
 static void arena_mark(struct qslog_arena *arena, uint64_t pos, uint64_t records)
@@ -322,7 +336,7 @@ static int tracer_around(void)
 		return 1;
 	for (control = runtime.controls; control; control = control->next)
 		for (word = 0; word < QSLOG_WORD_COUNT; word++)
-			if (control->words[word] & (QSLOG_WORD_COLLECTOR - 1))
+			if (control->words[word] & QSLOG_WORD_TRACERS)
 				return 1;
 	return 0;
 }
@@ -443,12 +457,25 @@ static uint64_t records_before(const struct qslog_arena *arena, uint64_t end)
 	return records - records_between(arena, end, reserve);
 }
 
+/* Puts empty definitions there. */
+static void arena_pad(const struct qslog_arena *arena, uint64_t at, uint64_t to)
+{
+	const uint64_t step = QSLOG_RECORD_HEADER_BYTES;
+	uint64_t bytes;
+
+	for (; at < to; at += bytes) {
+		bytes = to - at == step + 8 ? step + 8 : step; /* sizes are multiples of 8 */
+		arena_word(arena, at)[0] = bytes << (QSLOG_RECORD_SIZE_SHIFT - 3);
+		arena_word(arena, at)[1] = 0;
+	}
+}
+
 /* A thread that was cancelled asynchronously may leave a record half written, which hides those
  * that handlers wrote behind it. Puts empty definitions there, and counts what was committed. */
 static void arena_repair(struct qslog_arena *arena)
 {
 	const uint64_t step = QSLOG_RECORD_HEADER_BYTES, ring = arena->mask + 1;
-	uint64_t at, bytes, records, last = arena->reserve, full_at = arena->head + ring;
+	uint64_t records, last = arena->reserve, full_at = arena->head + ring;
 	const struct qslog_mark *mark;
 
 	if (arena->head == last)
@@ -463,11 +490,7 @@ static void arena_repair(struct qslog_arena *arena)
 	records = mark->records + records_between(arena, mark->pos, arena->head);
 	arena->dropped += arena->records - records;
 	arena->records = records;
-	for (at = arena->head; at < last; at += bytes) {
-		bytes = last - at == step + 8 ? step + 8 : step; /* sizes are multiples of 8 */
-		arena_word(arena, at)[0] = bytes << (QSLOG_RECORD_SIZE_SHIFT - 3);
-		arena_word(arena, at)[1] = 0;
-	}
+	arena_pad(arena, arena->head, last);
 	__atomic_store_n(&arena->head, last, __ATOMIC_RELEASE);
 }
 
@@ -571,6 +594,214 @@ static struct qslog_arena *thread_arena_get(void)
 	return arena;
 }
 
+/* --- What the collector records: a level for all, and levels for tags. */
+
+static const uint8_t level_words[QSLOG_LEVEL_COUNT] = {
+	[QSLOG_LEVEL_VERBOSE] = QSLOG_WORD_VERBOSE, [QSLOG_LEVEL_DEBUG] = QSLOG_WORD_DEBUG,
+	[QSLOG_LEVEL_INFO] = QSLOG_WORD_INFO,	    [QSLOG_LEVEL_WARN] = QSLOG_WORD_WARN,
+	[QSLOG_LEVEL_ERROR] = QSLOG_WORD_ERROR,	    [QSLOG_LEVEL_FATAL] = QSLOG_WORD_FATAL,
+};
+
+struct level_rule {
+	char tag[QSLOG_LEVEL_TAG_MAX + 1];
+	int16_t level;
+	uint8_t length;
+	uint8_t prefix; /* it ends in *, which `tag` leaves out */
+};
+
+/* Changed under the lock, with `version` odd meanwhile. What was found for a tag is remembered by its
+ * address: address << 16 | low bits of version << 8 | level + 1. */
+static struct {
+	uint32_t version;
+	uint32_t cnt;
+	int level; /* of tags without a rule */
+	struct level_rule rules[QSLOG_LEVEL_TAGS_MAX];
+	uint64_t known[256];
+} levels;
+
+static int rule_fits(const struct level_rule *rule, const char *tag)
+{
+	return strncmp(tag, rule->tag, rule->length) == 0 && (rule->prefix || !tag[rule->length]);
+}
+
+static int level_look(const char *tag)
+{
+	const struct level_rule *rule, *best = NULL;
+	uint32_t i;
+
+	for (i = 0; i < levels.cnt && i < QSLOG_LEVEL_TAGS_MAX; i++) {
+		rule = &levels.rules[i];
+		if (rule_fits(rule, tag) &&
+		    (!best || rule->length > best->length ||
+		     (rule->length == best->length && best->prefix)))
+			best = rule;
+	}
+	return best ? best->level : levels.level;
+}
+
+/* Lock-free, since handlers come here too, also amid a change by another thread. */
+static int level_wanted(const struct qslog_site *site)
+{
+	const char *tag = site->tag ? site->tag : program_invocation_short_name;
+	const uint64_t address = (uint64_t)(uintptr_t)tag;
+	uint64_t *known = &levels.known[(address ^ address >> 8) % 256], have, key;
+	uint32_t version;
+	int level;
+
+	do {
+		version = __atomic_load_n(&levels.version, __ATOMIC_ACQUIRE);
+		key = address << 16 | (version & 0xff) << 8;
+		have = __atomic_load_n(known, __ATOMIC_RELAXED);
+		if ((have & ~0xffull) == key && !(version & 1))
+			return site->level >= (int)(have & 0xff) - 1;
+		level = level_look(tag);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	} while (version & 1 || __atomic_load_n(&levels.version, __ATOMIC_RELAXED) != version);
+	__atomic_store_n(known, key | (uint64_t)(level + 1), __ATOMIC_RELAXED);
+	return site->level >= level;
+}
+
+static void levels_change_begin(void)
+{
+	__atomic_store_n(&levels.version, levels.version + 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+/* What is remembered goes before the low bits of the version come back. */
+static void levels_change_end(void)
+{
+	uint32_t i;
+
+	if ((levels.version & 0xff) == 0xff)
+		for (i = 0; i < 256; i++)
+			__atomic_store_n(&levels.known[i], 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&levels.version, levels.version + 1, __ATOMIC_RELEASE);
+}
+
+/* Lowest of what is recorded, and from where on everything is. */
+static void levels_range(int *lowest, int *all)
+{
+	uint32_t i;
+
+	*lowest = *all = qslog_priv_process.collector_on ? levels.level : QSLOG_LEVEL_COUNT;
+	for (i = 0; i < levels.cnt && qslog_priv_process.collector_on; i++) {
+		if (levels.rules[i].level < *lowest)
+			*lowest = levels.rules[i].level;
+		if (levels.rules[i].level > *all)
+			*all = levels.rules[i].level;
+	}
+}
+
+static void control_levels_apply(struct qslog_control *control)
+{
+	const uint16_t both = QSLOG_WORD_COLLECTOR | QSLOG_WORD_ASK;
+	int level, lowest, all;
+
+	levels_range(&lowest, &all);
+	for (level = 0; level < QSLOG_LEVEL_COUNT; level++) {
+		uint16_t *word = &control->words[level_words[level]];
+		uint16_t have = __atomic_load_n(word, __ATOMIC_RELAXED) & both;
+		uint16_t want = level < lowest ? 0 : level < all ? both : QSLOG_WORD_COLLECTOR;
+
+		if (want & ~have)
+			__atomic_fetch_or(word, want, __ATOMIC_RELAXED);
+		if (have & ~want)
+			__atomic_fetch_and(word, (uint16_t)~(have & ~want), __ATOMIC_RELAXED);
+	}
+}
+
+static void levels_apply(void)
+{
+	struct qslog_control *control;
+
+	for (control = runtime.controls; control; control = control->next)
+		control_levels_apply(control);
+}
+
+void qslog_priv_collector_levels(int on)
+{
+	sigset_t saved;
+
+	lock_take(&saved);
+	qslog_priv_process.collector_on = on;
+	levels_apply();
+	lock_give(&saved);
+}
+
+static int rule_set(const char *tag, size_t length, int prefix, int level)
+{
+	uint32_t i;
+
+	for (i = 0; i < levels.cnt; i++)
+		if (levels.rules[i].length == length && levels.rules[i].prefix == prefix &&
+		    memcmp(levels.rules[i].tag, tag, length) == 0)
+			break;
+	if (i == levels.cnt && level == -1)
+		return 0;
+	if (i == QSLOG_LEVEL_TAGS_MAX)
+		return -ENOSPC;
+	if (level == -1) {
+		levels.rules[i] = levels.rules[--levels.cnt];
+		return 0;
+	}
+	memcpy(levels.rules[i].tag, tag, length);
+	levels.rules[i].tag[length] = '\0';
+	levels.rules[i].length = (uint8_t)length;
+	levels.rules[i].prefix = (uint8_t)prefix;
+	levels.rules[i].level = (int16_t)level;
+	levels.cnt += i == levels.cnt;
+	return 0;
+}
+
+int qslog_set_level(const char *tag, int level)
+{
+	size_t length = tag ? strnlen(tag, QSLOG_LEVEL_TAG_MAX + 2) : 0;
+	const int prefix = length && tag[length - 1] == '*';
+	const int saved_errno = errno;
+	sigset_t saved;
+	int err = 0;
+
+	if (level > QSLOG_LEVEL_COUNT || level < (tag ? -1 : 0) || (tag && !length))
+		return -EINVAL;
+	length -= (size_t)prefix;
+	if (length > QSLOG_LEVEL_TAG_MAX)
+		return -EINVAL;
+	lock_take(&saved);
+	levels_change_begin();
+	if (tag)
+		err = rule_set(tag, length, prefix, level);
+	else
+		levels.level = level;
+	levels_change_end();
+	levels_apply();
+	lock_give(&saved);
+	errno = saved_errno;
+	return err;
+}
+
+/* Somebody wants to be told of the record once it is complete. So that publishing it comes to
+ * qslog_priv_publish_slow(), padding takes its place and is not published before it, as if a record
+ * had been interrupted. Returns where it begins. */
+static uint64_t tell_of(struct qslog_arena *arena, uint64_t start, uint64_t bytes,
+			uint64_t full_at, int nested)
+{
+	const struct qslog_control *control = thread_state.asked;
+
+	if (--thread_state.asked_cnt)
+		arena->limit = 0;
+	if (nested) { /* that comes there anyway */
+		thread_state.nested_hit = control;
+		thread_state.nested_begin = start;
+	} else if (start + 2 * bytes <= full_at) {
+		arena_pad(arena, start, start + bytes);
+		thread_state.hit_pad = start;
+		start = qslog_priv_reserve_add(&arena->reserve, bytes);
+		thread_state.hit_begin = start;
+		thread_state.hit = control;
+	}
+	return start;
+}
+
 /* --- The stop. `start` has been reserved already, up to start + bytes. */
 struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64_t start,
 					       uint64_t bytes)
@@ -585,6 +816,7 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 		if (!arena) {
 			__atomic_fetch_add(&qslog_priv_registry.lost, 1, __ATOMIC_RELAXED);
 			qslog_priv_line_stale();
+			thread_state.asked_cnt -= thread_state.asked_cnt != 0;
 			goto out;
 		}
 		start = qslog_priv_reserve_add(&arena->reserve, bytes);
@@ -619,6 +851,7 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 				qslog_priv_count_one(&arena->dropped);
 				/* The line is told of anew: the record may have been about it. */
 				qslog_priv_line_stale();
+				thread_state.asked_cnt -= thread_state.asked_cnt != 0;
 				goto out;
 			}
 			continue;
@@ -627,14 +860,23 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 		if (!nested) {
 			const uint64_t records = records_before(arena, end);
 
-			arena_mark(arena, start, records);
-			arena_push(arena, start, records);
+			if (start - arena_mark_last(arena) >= MARK_BYTES)
+				arena_mark(arena, start, records);
+			if (start - arena->pushed >= PUSH_BYTES)
+				arena_push(arena, start, records);
 		}
 		if (wake)
 			qslog_priv_collector_wake();
 		if (next < end)
 			next = end;
-		arena->limit = next < full_at ? next : full_at;
+		if (next > full_at)
+			next = full_at;
+		arena->limit = next > QSLOG_PRIV_SLACK ? next - QSLOG_PRIV_SLACK : 0;
+		/* Of the lap of head, also amid another record, whose place stays the same then. */
+		arena->delta = (uint64_t)(uintptr_t)arena + QSLOG_ARENA_HEADER_BYTES -
+			       (arena->head & ~arena->mask);
+		if (thread_state.asked_cnt)
+			start = tell_of(arena, start, bytes, full_at, nested);
 		break;
 	}
 	slot.arena = arena;
@@ -644,17 +886,70 @@ out:
 	return slot;
 }
 
-void qslog_priv_record_hit(const struct qslog_control *control, const struct qslog_site *site,
-			   const void *record)
+/* --- qslog:record. */
+
+int qslog_priv_ask(const struct qslog_control *control, const struct qslog_site *site)
+{
+	const uint16_t *words = control->words;
+	const uint16_t level = __atomic_load_n(&words[level_words[site->level]], __ATOMIC_RELAXED);
+
+	if (__atomic_load_n(&words[QSLOG_WORD_RECORD], __ATOMIC_RELAXED)) {
+		thread_state.asked = control;
+		thread_state.asked_cnt++;
+		qslog_priv_arena->limit = 0; /* of arena_none it is anyway */
+		return 1;
+	}
+	return !(level & QSLOG_WORD_ASK) || level & QSLOG_WORD_TRACERS ||
+	       site->kind == QSLOG_SITE_CONTEXT || level_wanted(site);
+}
+
+static void record_hit(const struct qslog_control *control, const uint64_t *record)
 {
 	typedef void record_probe(const char *format, const char *file, uint32_t line, int level,
 				  const void *record, uint32_t bytes);
-	uint64_t word = *(const uint64_t *)record;
-	int saved_errno = errno;
+	const struct qslog_site *site =
+		(const struct qslog_site *)(uintptr_t)(*record & QSLOG_RECORD_SITE_MASK);
 
 	((record_probe *)control->record_probe)(
 		site->format, site->file, site->line, site->level, record,
-		(uint32_t)(word >> QSLOG_RECORD_SIZE_SHIFT & QSLOG_RECORD_SIZE_MASK) * 8);
+		(uint32_t)(*record >> QSLOG_RECORD_SIZE_SHIFT & QSLOG_RECORD_SIZE_MASK) * 8);
+}
+
+/* Handlers that come amid this see head as it is: where it is behind what is reserved, theirs is not
+ * published by themselves. */
+static void publish_all(struct qslog_arena *arena)
+{
+	volatile struct qslog_arena *now = arena;
+	uint64_t head, reserved;
+
+	for (;;) {
+		head = now->head;
+		reserved = now->reserve;
+		if (head == reserved)
+			return;
+		if (now->head == head) /* else a handler has published meanwhile */
+			__atomic_store_n(&arena->head, reserved, __ATOMIC_RELEASE);
+	}
+}
+
+void qslog_priv_publish_slow(struct qslog_arena *arena, uint64_t begin)
+{
+	const struct qslog_control *control = NULL;
+	const int saved_errno = errno;
+
+	if (thread_state.hit && thread_state.hit_begin == begin &&
+	    arena->head == thread_state.hit_pad) {
+		control = thread_state.hit;
+		thread_state.hit = NULL;
+		publish_all(arena);
+	} else if (arena->head > begin) { /* handlers came while it was published */
+		publish_all(arena);
+	} else if (thread_state.nested_hit && thread_state.nested_begin == begin) {
+		control = thread_state.nested_hit;
+		thread_state.nested_hit = NULL;
+	}
+	if (control)
+		record_hit(control, arena_word(arena, begin));
 	errno = saved_errno;
 }
 
@@ -679,45 +974,11 @@ int qslog_priv_limit_pass(struct qslog_priv_limit *limit, uint32_t per_second, u
 
 /* --- Modules: programs and libraries with sites. */
 
-static const uint8_t level_words[QSLOG_LEVEL_COUNT] = {
-	[QSLOG_LEVEL_VERBOSE] = QSLOG_WORD_VERBOSE, [QSLOG_LEVEL_DEBUG] = QSLOG_WORD_DEBUG,
-	[QSLOG_LEVEL_INFO] = QSLOG_WORD_INFO,	    [QSLOG_LEVEL_WARN] = QSLOG_WORD_WARN,
-	[QSLOG_LEVEL_ERROR] = QSLOG_WORD_ERROR,	    [QSLOG_LEVEL_FATAL] = QSLOG_WORD_FATAL,
-};
-
-static void control_levels_apply(struct qslog_control *control)
-{
-	int level;
-
-	for (level = 0; level < QSLOG_LEVEL_COUNT; level++) {
-		uint16_t *word = &control->words[level_words[level]];
-		uint16_t have = __atomic_load_n(word, __ATOMIC_RELAXED) & QSLOG_WORD_COLLECTOR;
-
-		if (level >= qslog_priv_process.collector_level && !have)
-			__atomic_fetch_or(word, (uint16_t)QSLOG_WORD_COLLECTOR, __ATOMIC_RELAXED);
-		else if (level < qslog_priv_process.collector_level && have)
-			__atomic_fetch_and(word, (uint16_t)~QSLOG_WORD_COLLECTOR, __ATOMIC_RELAXED);
-	}
-}
-
-void qslog_priv_collector_levels(int lowest)
-{
-	struct qslog_control *control;
-	sigset_t saved;
-
-	lock_take(&saved);
-	qslog_priv_process.collector_level = lowest;
-	for (control = runtime.controls; control; control = control->next)
-		control_levels_apply(control);
-	lock_give(&saved);
-}
-
 /* The child has one thread, and none of the parent's memory is its own: the arenas stay mapped
  * (they are shared with the parent) but are never touched again. */
 static void fork_child(void)
 {
 	struct qslog_registry *registry = &qslog_priv_registry;
-	struct qslog_control *control;
 
 	qslog_priv_arena = &arena_none;
 	pthread_setspecific(runtime.thread_key, NULL);
@@ -733,11 +994,10 @@ static void fork_child(void)
 	thread_state.full_until_ns = 0;
 	thread_state.ended = 0;
 	qslog_priv_process.collector = QSLOG_COLLECTOR_OFF;
-	qslog_priv_process.collector_level = QSLOG_LEVEL_COUNT;
+	qslog_priv_process.collector_on = 0;
 	qslog_priv_process.arena_memory = NULL;
 	qslog_priv_process.sites_added = NULL;
-	for (control = runtime.controls; control; control = control->next)
-		control_levels_apply(control);
+	levels_apply();
 }
 
 static sigset_t fork_saved;
@@ -804,7 +1064,6 @@ static void runtime_init(void)
 		return;
 	runtime.ready = 1;
 	own_process_init();
-	qslog_priv_process.collector_level = QSLOG_LEVEL_COUNT;
 	runtime.thread_key_valid = pthread_key_create(&runtime.thread_key, arena_end_life) == 0;
 	pthread_atfork(fork_prepare, fork_parent, fork_child_locked);
 	qslog_priv_registry.pid = (uint32_t)getpid();
@@ -855,6 +1114,9 @@ void qslog_priv_module_remove(struct qslog_control *control)
 			*at = control->next;
 			break;
 		}
+	/* What lies at the addresses of its tags may be others soon. */
+	levels_change_begin();
+	levels_change_end();
 	lock_give(&saved);
 }
 
@@ -1024,10 +1286,8 @@ static int value_is_text(const struct qslog_value *value)
 	return value->type == QSLOG_ARG_STR || value->type == QSLOG_ARG_BYTES;
 }
 
-int qslog_priv_values_write(const struct qslog_control *control, const struct qslog_site *site,
-			    enum qslog_site_kind kind, uint64_t id,
-			    const struct qslog_value *values, unsigned int cnt, int wanted,
-			    uint64_t *counter)
+int qslog_priv_values_write(const struct qslog_site *site, enum qslog_site_kind kind, uint64_t id,
+			    const struct qslog_value *values, unsigned int cnt, uint64_t *counter)
 {
 	const uint64_t fixed = QSLOG_RECORD_HEADER_BYTES + 8u * cnt + (id ? 8u : 0u);
 	uint64_t bytes = fixed, texts = 0, cap, *p;
@@ -1063,8 +1323,6 @@ int qslog_priv_values_write(const struct qslog_control *control, const struct qs
 						qslog_priv_put_slot(p, value_slot(&values[i]));
 	qslog_priv_record_commit(&r);
 	*counter = r.counter;
-	if (wanted)
-		qslog_priv_record_hit(control, site, r.words);
 	return 0;
 }
 
@@ -1143,8 +1401,7 @@ static const struct qslog_site line_sites[QSLOG_LEVEL_COUNT] = {
 };
 
 /* The counter that was recorded; 0: dropped. */
-static uint64_t line_write(const struct qslog_control *control, const struct qslog_priv_line *line,
-			   uint32_t depth, uint64_t bits, int wanted)
+static uint64_t line_write(const struct qslog_priv_line *line, uint32_t depth, uint64_t bits)
 {
 	const uint64_t slots = bits & QSLOG_LINE_AGAIN ? 5 : 4;
 	struct qslog_priv_record r;
@@ -1158,8 +1415,6 @@ static uint64_t line_write(const struct qslog_control *control, const struct qsl
 	if (bits & QSLOG_LINE_AGAIN)
 		r.words[6] = line->context.span;
 	qslog_priv_record_commit(&r);
-	if (wanted)
-		qslog_priv_record_hit(control, line->site, r.words);
 	return r.counter;
 }
 
@@ -1179,7 +1434,7 @@ static void line_set(struct qslog_priv_line *line, const struct qslog_priv_line 
 
 void qslog_priv_line_begin(struct qslog_local_parent *parent, const struct qslog_control *control,
 			   const struct qslog_site *site, enum qslog_level level,
-			   const struct qslog_context *context, uint64_t listeners, int wanted)
+			   const struct qslog_context *context, uint64_t listeners)
 {
 	struct qslog_priv_line *line = &qslog_priv_local.line, next = {.depth = 0};
 
@@ -1200,7 +1455,8 @@ void qslog_priv_line_begin(struct qslog_local_parent *parent, const struct qslog
 		next.announced = *next.word;
 	}
 	if (listeners) {
-		parent->start = line_write(control, &next, parent->depth, 0, wanted);
+		(void)qslog_priv_ask(control, next.site);
+		parent->start = line_write(&next, parent->depth, 0);
 		if (!parent->start) { /* the next span tells of it; closing is recorded as well */
 			next.announced = QSLOG_PRIV_STALE;
 			parent->start = qslog_priv_counter();
@@ -1209,13 +1465,13 @@ void qslog_priv_line_begin(struct qslog_local_parent *parent, const struct qslog
 	line_set(line, &next, parent->depth);
 }
 
-int qslog_priv_line_again(const struct qslog_control *control)
+int qslog_priv_line_again(void)
 {
 	struct qslog_priv_line *line = &qslog_priv_local.line;
 	struct qslog_arena *arena = qslog_priv_arena;
 
 	line->announced = *line->word;
-	if (!line->announced || line_write(control, line, line->depth, QSLOG_LINE_AGAIN, 0))
+	if (!line->announced || line_write(line, line->depth, QSLOG_LINE_AGAIN))
 		return 1;
 	/* Should there be room again for the span, nobody would know where it belongs. */
 	line->announced = QSLOG_PRIV_STALE;
@@ -1227,7 +1483,7 @@ int qslog_priv_line_again(const struct qslog_control *control)
 }
 
 void qslog_priv_line_end(struct qslog_local_parent *parent, const struct qslog_control *control,
-			 uint64_t listeners, int wanted)
+			 uint64_t listeners)
 {
 	struct qslog_priv_line *line = &qslog_priv_local.line;
 	const struct qslog_site *site = line->site;
@@ -1239,14 +1495,12 @@ void qslog_priv_line_end(struct qslog_local_parent *parent, const struct qslog_c
 	if (!depth || depth > line->depth)
 		return;
 	line_set(line, &parent->outer, depth - 1);
-	if (listeners && recorded &&
+	if (listeners && recorded && qslog_priv_ask(control, site) &&
 	    qslog_priv_record_open(&r, site, QSLOG_RECORD_EXIT,
 				   QSLOG_RECORD_HEADER_BYTES + 2 * 8)) {
 		r.words[2] = parent->start;
 		r.words[3] = depth;
 		qslog_priv_record_commit(&r);
-		if (wanted)
-			qslog_priv_record_hit(control, site, r.words);
 	}
 }
 

@@ -47,7 +47,6 @@ static struct collector {
 	struct collector_safe safe;
 	uint64_t flush_bytes;
 	unsigned int flush_ms;
-	int level;
 	/* answered = requested once everything from before the request is in the file */
 	uint32_t requested, answered;
 	int stop;
@@ -240,7 +239,7 @@ static void *collector_main(void *arg)
 			/* threads come and go: let them have the arenas of those that have gone */
 			arenas_before = arenas;
 			(void)writer_flush(c->writer);
-			qslog_priv_collector_levels(c->level);
+			qslog_priv_collector_levels(1);
 			unflushed = false;
 			flushed_ms = now;
 		}
@@ -305,16 +304,59 @@ static int number_read(const char *text, uint64_t min, uint64_t max, uint64_t *o
 	return *end || *out < min || *out > max ? -EINVAL : 0;
 }
 
-static int level_read(const char *text)
+static int level_read(const char *text, size_t length)
 {
 	static const char letters[] = "VDIWEF";
-	static const char *const names[] = {"verbose", "debug", "info", "warn", "error", "fatal"};
+	static const char *const names[] = {"verbose", "debug", "info", "warn",
+					    "error", "fatal", "off"};
 	int level;
 
-	for (level = 0; level < QSLOG_LEVEL_COUNT; level++)
-		if ((text[0] == letters[level] && !text[1]) || strcasecmp(text, names[level]) == 0)
+	for (level = 0; level <= QSLOG_LEVEL_COUNT; level++)
+		if ((length == 1 && text[0] == letters[level]) ||
+		    (length == strlen(names[level]) &&
+		     strncasecmp(text, names[level], length) == 0))
 			return level;
 	return -EINVAL;
+}
+
+/* LEVEL, TAG=LEVEL, or several, by commas. Sets those of tags if `set`, and *level where all tags'
+ * is among them. */
+static int levels_read(const char *text, bool set, int *level)
+{
+	char tag[QSLOG_LEVEL_TAG_MAX + 2]; /* a * may be behind it */
+	size_t length, tag_length;
+	const char *equals;
+	int found, err;
+
+	for (;; text += length + 1) {
+		length = strcspn(text, ",");
+		equals = memchr(text, '=', length);
+		tag_length = equals ? (size_t)(equals - text) + 1 : 0;
+		found = level_read(text + tag_length, length - tag_length);
+		if (found < 0 || tag_length == 1 || tag_length > sizeof(tag))
+			return -EINVAL;
+		if (!equals)
+			*level = found;
+		if (equals && set) {
+			memcpy(tag, text, tag_length - 1);
+			tag[tag_length - 1] = '\0';
+			err = qslog_set_level(tag, found);
+			if (err)
+				return err;
+		}
+		if (!text[length])
+			return 0;
+	}
+}
+
+static int levels_set(const struct qslog_options *given, int level)
+{
+	const char *text = secure_getenv("QSLOG_LEVEL");
+	int err = qslog_set_level(NULL, level);
+
+	if (!err && text && (!given || given->level == -1))
+		err = levels_read(text, true, &level);
+	return err;
 }
 
 /* Options, then environment, then defaults. `path` gets the output with %p as the pid. */
@@ -337,9 +379,11 @@ static int options_complete(struct qslog_options *o, const struct qslog_options 
 		return -EINVAL;
 	if (o->level == -1) {
 		text = secure_getenv("QSLOG_LEVEL");
-		o->level = text ? level_read(text) : QSLOG_LEVEL_VERBOSE;
+		o->level = QSLOG_LEVEL_VERBOSE;
+		if (text && levels_read(text, false, &o->level))
+			return -EINVAL;
 	}
-	if (o->level < 0 || o->level >= QSLOG_LEVEL_COUNT)
+	if (o->level < 0 || o->level > QSLOG_LEVEL_COUNT)
 		return -EINVAL;
 	if (!o->flush_ms) {
 		text = secure_getenv("QSLOG_FLUSH_MS");
@@ -448,7 +492,6 @@ static int collector_start(struct collector *c, const struct qslog_options *opti
 	qslog_priv_process.on_full = options->on_full;
 	c->flush_bytes = options->arena_bytes / FLUSH_RING_SHARE;
 	c->flush_ms = options->flush_ms;
-	c->level = options->level;
 	c->stop = 0;
 	c->requested = c->answered = 0;
 	c->pid = getpid();
@@ -462,7 +505,7 @@ static int collector_start(struct collector *c, const struct qslog_options *opti
 				 __ATOMIC_RELEASE);
 		return err;
 	}
-	qslog_priv_collector_levels(options->level);
+	qslog_priv_collector_levels(1);
 	return 0;
 }
 
@@ -493,6 +536,8 @@ int qslog_start(const struct qslog_options *options)
 	if (!err)
 		err = output_open(c, path);
 	if (!err)
+		err = levels_set(options, complete.level);
+	if (!err)
 		err = collector_start(c, &complete);
 	if (err)
 		(void)output_close(c);
@@ -511,11 +556,11 @@ int qslog_stop(void)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	pthread_mutex_lock(&c->lock);
 	if (collector_runs(c)) {
-		qslog_priv_collector_levels(QSLOG_LEVEL_COUNT);
+		qslog_priv_collector_levels(0);
 		__atomic_store_n(&c->stop, 1, __ATOMIC_SEQ_CST);
 		qslog_priv_collector_wake();
 		pthread_join(c->thread, NULL);
-		qslog_priv_collector_levels(QSLOG_LEVEL_COUNT); /* it may have set them again */
+		qslog_priv_collector_levels(0); /* it may have set them again */
 		__atomic_store_n(&qslog_priv_process.collector, QSLOG_COLLECTOR_OFF,
 				 __ATOMIC_RELEASE);
 		err = output_close(c);

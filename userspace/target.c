@@ -394,7 +394,7 @@ static int level_verify(const struct target *t, const struct target_file *file, 
 
 	if (err)
 		return process_error(t->pid, err, why);
-	if (!(value & (QSLOG_WORD_COLLECTOR - 1)))
+	if (!(value & QSLOG_WORD_TRACERS))
 		return why_set(why, -EIO, "attached to %s of process %d, but its semaphore for level "
 			       "%c stays 0: nothing would be recorded", file_path(t, file, path),
 			       (int)t->pid,

@@ -76,7 +76,7 @@ static void options_are_checked(void **state)
 	assert_int_equal(qslog_stop(), -ESRCH);
 	assert_int_equal(qslog_start(NULL), -EINVAL); /* no path, no environment */
 	assert_int_equal(start("", -1), -EINVAL);
-	assert_int_equal(start(path, 6), -EINVAL);
+	assert_int_equal(start(path, QSLOG_LEVEL_COUNT + 1), -EINVAL);
 	assert_int_equal(start(path, -2), -EINVAL);
 	assert_int_equal(start(e2e_path("missing/x.qslog"), -1), -ENOENT);
 	o.path = path;

@@ -75,7 +75,8 @@ static void listen_from(int level)
 	__atomic_store_n(&qslog_priv_process.collector,
 			 level < QSLOG_LEVEL_COUNT ? QSLOG_COLLECTOR_AWAKE : QSLOG_COLLECTOR_OFF,
 			 __ATOMIC_RELEASE);
-	qslog_priv_collector_levels(level);
+	assert_int_equal(qslog_set_level(NULL, level), 0);
+	qslog_priv_collector_levels(level < QSLOG_LEVEL_COUNT);
 	qslog_priv_arena->collected = qslog_priv_arena->head;
 }
 
