@@ -6,8 +6,9 @@
  * How it works. The thread visits every arena, hands what has come since the last visit to the
  * ingest, and flushes the writer when that is a good part of a ring or the flush interval is over;
  * then `collected` moves on, which gives the owner the room back (collector_safe.h). When there
- * was little it sleeps on a futex, at most one flush interval; an owner that fills a part of its
- * ring wakes it. qslog_flush() and qslog_stop() raise a number and wait until the thread has
+ * was little it sleeps on a futex, at most one flush interval, and so short that at the rate of the
+ * last one no ring is filled to the part at which its owner wakes it: waking is a system call, which
+ * threads that log evenly are to be spared. qslog_flush() and qslog_stop() raise a number and wait until the thread has
  * answered it after one more whole visit.
  */
 #include <qslog.h>
@@ -36,6 +37,8 @@
 #define FLUSH_MS_MAX 60000
 #define VISIT_BYTES_BUSY 65536 /* a visit that took less than this may sleep */
 #define FLUSH_RING_SHARE 8     /* so much of a ring since the last flush is reason for one */
+#define SLEEP_RING_SHARE 8     /* no longer than it takes the busiest thread to fill that much */
+#define SLEEP_MIN_NS 200000
 
 static struct collector {
 	pthread_mutex_t lock; /* of start and stop */
@@ -66,12 +69,12 @@ static long futex(uint32_t *word, int op, uint32_t value, const struct timespec 
 	return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, timeout, NULL, 0);
 }
 
-static uint64_t monotonic_ms(void)
+static uint64_t monotonic_ns(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 /* --- What the ingest asks about this process. */
@@ -159,14 +162,20 @@ static uint64_t arena_visit(struct collector *c, struct qslog_arena *arena)
 	return head - from;
 }
 
-static uint64_t arenas_visit(struct collector *c)
+/* `most`: of one arena. */
+static uint64_t arenas_visit(struct collector *c, uint64_t *most)
 {
 	uint32_t i, cnt = __atomic_load_n(&qslog_priv_registry.arena_cnt, __ATOMIC_ACQUIRE);
 	struct qslog_arena **table = (struct qslog_arena **)(uintptr_t)qslog_priv_registry.table;
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, one;
 
-	for (i = 0; i < cnt; i++)
-		bytes += arena_visit(c, table[i]);
+	*most = 0;
+	for (i = 0; i < cnt; i++) {
+		one = arena_visit(c, table[i]);
+		bytes += one;
+		if (one > *most)
+			*most = one;
+	}
 	(void)ingest_no_arena(c->process,
 			      __atomic_load_n(&qslog_priv_registry.lost, __ATOMIC_RELAXED));
 	return bytes;
@@ -182,9 +191,24 @@ static void arenas_begin(struct collector *c)
 		arena_begin(c, table[i]);
 }
 
-static void collector_sleep(unsigned int ms)
+/* `most` bytes of one arena have come in `elapsed_ns`. */
+static uint64_t sleep_ns(const struct collector *c, uint64_t most, uint64_t elapsed_ns)
 {
-	struct timespec timeout = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+	const uint64_t longest = (uint64_t)c->flush_ms * 1000000u;
+	const uint64_t part = qslog_priv_process.arena_bytes / SLEEP_RING_SHARE;
+
+	double ns;
+
+	if (!most)
+		return longest;
+	ns = (double)elapsed_ns * (double)part / (double)most;
+	return ns < SLEEP_MIN_NS ? SLEEP_MIN_NS : ns < (double)longest ? (uint64_t)ns : longest;
+}
+
+static void collector_sleep(uint64_t ns)
+{
+	struct timespec timeout = {.tv_sec = (time_t)(ns / 1000000000u),
+				   .tv_nsec = (long)(ns % 1000000000u)};
 	uint32_t *state = &qslog_priv_process.collector, awake = QSLOG_COLLECTOR_AWAKE;
 
 	if (!__atomic_compare_exchange_n(state, &awake, QSLOG_COLLECTOR_SLEEPING, 0,
@@ -209,7 +233,8 @@ static void collector_answer(struct collector *c, uint32_t request)
 static void *collector_main(void *arg)
 {
 	struct collector *c = arg;
-	uint64_t flushed_ms = monotonic_ms(), noted_ms = flushed_ms;
+	uint64_t now = monotonic_ns(), flushed_ns = now, noted_ns = now, visited_ns = now;
+	const uint64_t flush_ns = (uint64_t)c->flush_ms * 1000000u;
 	uint32_t arenas_before = 0; /* at the last flush */
 	bool unflushed = false;
 
@@ -217,16 +242,19 @@ static void *collector_main(void *arg)
 	for (;;) {
 		uint32_t request = __atomic_load_n(&c->requested, __ATOMIC_ACQUIRE);
 		bool stop = __atomic_load_n(&c->stop, __ATOMIC_ACQUIRE);
-		uint64_t bytes = arenas_visit(c), now = monotonic_ms();
+		uint64_t most, bytes = arenas_visit(c, &most), elapsed_ns;
 		uint32_t arenas = __atomic_load_n(&qslog_priv_registry.arena_cnt, __ATOMIC_RELAXED);
 
+		now = monotonic_ns();
+		elapsed_ns = now - visited_ns;
+		visited_ns = now;
 		unflushed |= bytes != 0 || c->safe.listed;
-		if (now - noted_ms >= c->flush_ms) {
+		if (now - noted_ns >= flush_ns) {
 			collector_safe_clock(&c->safe);
-			noted_ms = now;
+			noted_ns = now;
 		}
 		if (stop) {
-			while (arenas_visit(c)) /* calls that were under way */
+			while (arenas_visit(c, &most)) /* calls that were under way */
 				;
 			collector_answer(c, request);
 			return NULL;
@@ -234,17 +262,17 @@ static void *collector_main(void *arg)
 		if (request != c->answered) {
 			collector_answer(c, request);
 			unflushed = false;
-			flushed_ms = now;
-		} else if (unflushed && (now - flushed_ms >= c->flush_ms || arenas != arenas_before)) {
+			flushed_ns = now;
+		} else if (unflushed && (now - flushed_ns >= flush_ns || arenas != arenas_before)) {
 			/* threads come and go: let them have the arenas of those that have gone */
 			arenas_before = arenas;
 			(void)writer_flush(c->writer);
 			qslog_priv_collector_levels(1);
 			unflushed = false;
-			flushed_ms = now;
+			flushed_ns = now;
 		}
 		if (bytes < VISIT_BYTES_BUSY)
-			collector_sleep(c->flush_ms);
+			collector_sleep(sleep_ns(c, most, elapsed_ns));
 	}
 }
 
