@@ -624,9 +624,16 @@ void qslog_priv_line_begin(struct qslog_local_parent *parent, const struct qslog
 			   const struct qslog_context *context, uint64_t listeners);
 void qslog_priv_line_end(struct qslog_local_parent *parent, const struct qslog_control *control,
 			 uint64_t listeners);
-/* Who listens has changed since the line was recorded, or records of the thread were dropped since.
- * 0: this one was too, so that the span that is entered now counts as dropped as well. */
-int qslog_priv_line_again(void) __attribute__((cold));
+struct qslog_priv_nest {
+	uint64_t id, parent;
+};
+/* In a line, a span becomes the innermost, whether it is recorded or not. Where what was recorded of
+ * the line is not all any more, the line is told of anew. */
+struct qslog_priv_nest qslog_priv_span_nest(void);
+/* Leaves a span of a line: the line's innermost is the one that was so before. */
+void qslog_priv_span_leave(uint64_t id, uint64_t parent);
+void qslog_priv_span_exit_write(const struct qslog_control *control, const struct qslog_site *site,
+				uint64_t start, uint64_t id);
 uint64_t qslog_priv_id_refill(void) __attribute__((cold));
 
 struct qslog_priv_slot {
@@ -941,29 +948,12 @@ static inline void qslog_priv_line_stale(void)
 		qslog_priv_local.line.announced = QSLOG_PRIV_STALE;
 }
 
-/* In a line, the span becomes the innermost, whether it is recorded or not. 0: it must not be. */
-#define QSLOG_PRIV_UNRECORDED 1u
-QSLOG_PRIV_INLINE int qslog_priv_span_nest(struct qslog_span *span)
-{
-	const volatile uint16_t *word;
-	int recordable = 1;
+#define QSLOG_PRIV_UNRECORDED 1u /* as `start` of a span */
 
-	if (qslog_priv_local.line.depth) {
-		word = qslog_priv_local.line.word;
-		if (QSLOG_PRIV_UNLIKELY(word && *word != qslog_priv_local.line.announced))
-			recordable = qslog_priv_line_again();
-		span->start = QSLOG_PRIV_UNRECORDED;
-		span->id = qslog_priv_id_next();
-		span->parent = qslog_priv_local.line.context.span;
-		qslog_priv_local.line.context.span = span->id;
-	}
-	return recordable;
-}
-
-QSLOG_PRIV_INLINE void qslog_priv_span_leave(uint64_t id, uint64_t parent)
+/* May a span of the line be recorded? After qslog_priv_span_nest(). */
+QSLOG_PRIV_INLINE int qslog_priv_span_recordable(void)
 {
-	if (id && qslog_priv_local.line.context.span == id)
-		qslog_priv_local.line.context.span = parent;
+	return qslog_priv_local.line.announced != QSLOG_PRIV_STALE;
 }
 
 /* --- How many arguments a format takes; -1: not known ("{0}", or more than the limit). C++ counts
@@ -1496,25 +1486,34 @@ extern "C" {
 #define QSLOG_PRIV_SPAN_ENTER_ALWAYS(site_, ...)                                                    \
 	__extension__({                                                                             \
 		struct qslog_span qslog_priv_span = {&site_, 0, 0, 0};                              \
+		int qslog_priv_recordable = 1;                                                      \
 		uint64_t qslog_priv_on = QSLOG_PRIV_COMPILED(QSLOG_SPAN_LEVEL) ?                    \
 						 qslog_priv_listeners(QSLOG_SPAN_LEVEL) : 0;        \
 		QSLOG_PRIV_CHECK(QSLOG_PRIV_SECOND(__VA_ARGS__),                                    \
 				 0 QSLOG_PRIV_SPAN_EACH(QSLOG_PRIV_M_ONE, __VA_ARGS__));            \
 		if (QSLOG_PRIV_COMPILED(QSLOG_SPAN_LEVEL) &&                                        \
 		    QSLOG_PRIV_UNLIKELY(qslog_priv_on | qslog_priv_local.line.depth)) {             \
-			const int qslog_priv_recordable = qslog_priv_span_nest(&qslog_priv_span);   \
-			if (qslog_priv_on &&                                                        \
-			    !qslog_priv_agreed(&qslog_priv_control, &site_, QSLOG_SPAN_LEVEL,       \
-					       qslog_priv_on))                                      \
-				qslog_priv_on = 0;                                                  \
-			if (qslog_priv_on && qslog_priv_recordable) {                               \
-				QSLOG_PRIV_WRITE(QSLOG_PRIV_SPAN_EACH, &site_, qslog_priv_span.id,  \
-						 qslog_priv_span.start, __VA_ARGS__)                \
+			if (QSLOG_PRIV_UNLIKELY(qslog_priv_local.line.depth)) {                     \
+				const struct qslog_priv_nest qslog_priv_nest =                      \
+					qslog_priv_span_nest();                                     \
+				qslog_priv_span.start = QSLOG_PRIV_UNRECORDED;                      \
+				qslog_priv_span.id = qslog_priv_nest.id;                            \
+				qslog_priv_span.parent = qslog_priv_nest.parent;                    \
+				qslog_priv_recordable = qslog_priv_span_recordable();               \
 			}                                                                           \
-			/* Dropped and counted; leaving it is recorded all the same. */             \
-			if (qslog_priv_on && QSLOG_PRIV_UNLIKELY(qslog_priv_span.start <=           \
-								 QSLOG_PRIV_UNRECORDED))            \
-				qslog_priv_span.start = qslog_priv_counter();                       \
+			if (qslog_priv_on &&                                                        \
+			    qslog_priv_agreed(&qslog_priv_control, &site_, QSLOG_SPAN_LEVEL,        \
+					      qslog_priv_on)) {                                     \
+				if (qslog_priv_recordable) {                                        \
+					QSLOG_PRIV_WRITE(QSLOG_PRIV_SPAN_EACH, &site_,              \
+							 qslog_priv_span.id, qslog_priv_span.start, \
+							 __VA_ARGS__)                               \
+				}                                                                   \
+				/* Dropped and counted; leaving it is recorded all the same. */     \
+				if (QSLOG_PRIV_UNLIKELY(qslog_priv_span.start <=                    \
+							QSLOG_PRIV_UNRECORDED))                     \
+					qslog_priv_span.start = qslog_priv_counter();               \
+			}                                                                           \
 		}                                                                                   \
 		qslog_priv_span;                                                                    \
 	})
@@ -1580,16 +1579,18 @@ static inline void qslog_priv_span_exit(const struct qslog_site *site, uint64_t 
 	const uint64_t listeners = qslog_priv_listeners(level);
 	struct qslog_priv_record r;
 
-	if (QSLOG_PRIV_UNLIKELY(id))
+	if (QSLOG_PRIV_UNLIKELY(id)) {
 		qslog_priv_span_leave(id, parent);
-	if (start == QSLOG_PRIV_UNRECORDED) /* whoever listens does not learn that it is left */
-		qslog_priv_line_stale();
-	else if (listeners && /* what was entered is left, whoever is asked */
-	    ((void)qslog_priv_agreed(&qslog_priv_control, site, level, listeners), 1) &&
-	    qslog_priv_record_open(&r, site, QSLOG_RECORD_EXIT | (id ? QSLOG_RECORD_SPAN_ID : 0),
-				   QSLOG_RECORD_HEADER_BYTES + (id ? 16u : 8u))) {
-		r.words[2] = id;
-		r.words[id ? 3 : 2] = start;
+		if (start == QSLOG_PRIV_UNRECORDED) /* whoever listens does not learn of it */
+			qslog_priv_line_stale();
+		else if (listeners)
+			qslog_priv_span_exit_write(&qslog_priv_control, site, start, id);
+		return;
+	}
+	/* What was entered is left, whoever is asked. */
+	if (listeners && (qslog_priv_agreed(&qslog_priv_control, site, level, listeners) || 1) &&
+	    qslog_priv_record_open(&r, site, QSLOG_RECORD_EXIT, QSLOG_RECORD_HEADER_BYTES + 8)) {
+		r.words[2] = start;
 		qslog_priv_record_commit(&r);
 	}
 #endif
@@ -1636,8 +1637,14 @@ static inline struct qslog_span qslog_span_enter(const struct qslog_site *site,
 	span.start = 0;
 	span.id = 0;
 	span.parent = 0;
-	if (site)
-		recordable = qslog_priv_span_nest(&span);
+	if (site && qslog_priv_local.line.depth) {
+		const struct qslog_priv_nest nest = qslog_priv_span_nest();
+
+		span.start = QSLOG_PRIV_UNRECORDED;
+		span.id = nest.id;
+		span.parent = nest.parent;
+		recordable = qslog_priv_span_recordable();
+	}
 	if (listeners && !qslog_priv_agreed(&qslog_priv_control, site,
 					    (enum qslog_level)site->level, listeners))
 		listeners = 0;

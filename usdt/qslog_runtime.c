@@ -1465,21 +1465,55 @@ void qslog_priv_line_begin(struct qslog_local_parent *parent, const struct qslog
 	line_set(line, &next, parent->depth);
 }
 
-int qslog_priv_line_again(void)
+/* Who listens has changed since the line was recorded, or records of the thread were dropped since. */
+static void line_again(void)
 {
 	struct qslog_priv_line *line = &qslog_priv_local.line;
 	struct qslog_arena *arena = qslog_priv_arena;
 
 	line->announced = *line->word;
 	if (!line->announced || line_write(line, line->depth, QSLOG_LINE_AGAIN))
-		return 1;
-	/* Should there be room again for the span, nobody would know where it belongs. */
+		return;
+	/* Should there be room again for the span that is entered now, nobody would know where it
+	 * belongs: it counts as dropped as well. */
 	line->announced = QSLOG_PRIV_STALE;
 	if (arena == &arena_none)
 		__atomic_fetch_add(&qslog_priv_registry.lost, 1, __ATOMIC_RELAXED);
 	else
 		qslog_priv_count_one(&arena->dropped);
-	return 0;
+}
+
+struct qslog_priv_nest qslog_priv_span_nest(void)
+{
+	struct qslog_priv_line *line = &qslog_priv_local.line;
+	struct qslog_priv_nest nest;
+
+	if (line->word && *line->word != line->announced)
+		line_again();
+	nest.id = qslog_priv_id_next();
+	nest.parent = line->context.span;
+	line->context.span = nest.id;
+	return nest;
+}
+
+void qslog_priv_span_leave(uint64_t id, uint64_t parent)
+{
+	if (qslog_priv_local.line.context.span == id)
+		qslog_priv_local.line.context.span = parent;
+}
+
+void qslog_priv_span_exit_write(const struct qslog_control *control, const struct qslog_site *site,
+				uint64_t start, uint64_t id)
+{
+	struct qslog_priv_record r;
+
+	(void)qslog_priv_ask(control, site); /* what was entered is left */
+	if (!qslog_priv_record_open(&r, site, QSLOG_RECORD_EXIT | QSLOG_RECORD_SPAN_ID,
+				    QSLOG_RECORD_HEADER_BYTES + 2 * 8))
+		return;
+	r.words[2] = id;
+	r.words[3] = start;
+	qslog_priv_record_commit(&r);
 }
 
 void qslog_priv_line_end(struct qslog_local_parent *parent, const struct qslog_control *control,
