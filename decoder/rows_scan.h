@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * rows_scan.h - what the two halves of the first pass share: rows_scan.c walks the entries, and
+ * rows_scan_spans.c knows about spans and the lines that they are in. Functions return the position
+ * behind what they read, or NULL after setting `err` (and `what`).
+ */
+#ifndef QSLOG_ROWS_SCAN_H
+#define QSLOG_ROWS_SCAN_H
+
+#include <stdbool.h>
+
+#include "rows_decode.h"
+
+/* The walk over one buffer. */
+struct scan {
+	struct rows_state *state;
+	struct catalog_in *catalog;
+	struct clock_map *clock;
+	const uint8_t *data, *end;
+	struct row_list *list;
+	uint32_t context; /* of logs of the current thread, while context_known */
+	bool context_known;
+	const char *what;
+	int err;
+};
+
+/* -EBADMSG with a reason. */
+const uint8_t *scan_refuse(struct scan *s, const char *what);
+/* `next` where err is 0. -ENOMEM stops the reader; anything else is the fault of the rows. */
+const uint8_t *scan_outcome(struct scan *s, int err, const uint8_t *next, const char *what);
+/* NULL before the first thread. */
+struct in_thread *scan_thread_current(const struct scan *s);
+/* A zigzag difference of times. */
+const uint8_t *scan_time_take(struct scan *s, const uint8_t *p);
+const uint8_t *scan_format_id_take(struct scan *s, const uint8_t *p, unsigned id, unsigned escape,
+				   uint32_t *slot);
+const uint8_t *scan_arguments_skip(struct scan *s, const uint8_t *p, const struct record_format *f);
+/* `context`: of scan_context_add(). */
+const uint8_t *scan_row_add(struct scan *s, const uint8_t *at, uint32_t format, unsigned kind,
+			    uint32_t context);
+/* Index from 1; 0 where the context says nothing, or after setting `err`. At most one is added
+ * per row, of which there is a limit. */
+uint32_t scan_context_add(struct scan *s, const struct record_context *context);
+/* Of what has no id of its own: the span around it. */
+uint32_t scan_context_current(struct scan *s, const struct span_stack *stack);
+/* A span entry, behind its first byte, of which `low` are the bits below the type. */
+const uint8_t *scan_span_entry(struct scan *s, const uint8_t *p, unsigned low);
+
+#endif
