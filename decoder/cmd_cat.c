@@ -1,23 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* cmd_cat.c - qslog cat: records as lines of text or JSON, several files merged by time. */
-#include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cmd.h"
-#include "filter.h"
+#include "cmd_input.h"
 #include "merge.h"
 #include "output.h"
 #include "text.h"
-
-struct cat_options {
-	struct filter filter;
-	bool json;
-	char *const *paths;
-	unsigned path_cnt;
-};
 
 static void help(void)
 {
@@ -31,42 +22,7 @@ static void help(void)
 	       filter_help);
 }
 
-/* 0; 1: help was printed; -EINVAL: reported */
-static int parse(struct cat_options *o, int argc, char **argv)
-{
-	enum { OPTION_JSON = 0x100 };
-	static const struct option options[] = { FILTER_LONG_OPTIONS,
-						 { "json", no_argument, NULL, OPTION_JSON },
-						 { "help", no_argument, NULL, 'h' },
-						 { NULL, 0, NULL, 0 } };
-	int c, err;
-
-	while ((c = getopt_long(argc, argv, "h" FILTER_SHORT_OPTIONS, options, NULL)) != -1) {
-		switch (c) {
-		case 'h':
-			help();
-			return 1;
-		case OPTION_JSON:
-			o->json = true;
-			break;
-		case '?':
-			return -EINVAL; /* getopt has said why */
-		default:
-			err = filter_option(&o->filter, c, optarg);
-			if (err)
-				return err;
-		}
-	}
-	o->paths = argv + optind;
-	o->path_cnt = (unsigned)(argc - optind);
-	if (!o->path_cnt) {
-		cmd_error("no file given");
-		return -EINVAL;
-	}
-	return 0;
-}
-
-static int print_records(struct cat_options *o, struct merge *merge, struct output *out)
+static int print_records(struct cmd_input *o, struct merge *merge, struct output *out)
 {
 	const struct record *record;
 	unsigned file;
@@ -84,7 +40,7 @@ static int print_records(struct cat_options *o, struct merge *merge, struct outp
 	return err;
 }
 
-static void report(const struct cat_options *o, const struct merge *merge)
+static void report(const struct cmd_input *o, const struct merge *merge)
 {
 	for (unsigned i = 0; i < merge_file_cnt(merge); i++) {
 		const struct merge_file *file = merge_file(merge, i);
@@ -101,13 +57,13 @@ static void report(const struct cat_options *o, const struct merge *merge)
 
 int cmd_cat(int argc, char **argv)
 {
-	struct cat_options o = { 0 };
+	struct cmd_input o = { 0 };
 	struct output out = { .fd = STDOUT_FILENO };
 	struct merge *merge = NULL;
 	struct reader_hint hint;
 	int err, status, output_status;
 
-	err = parse(&o, argc, argv);
+	err = cmd_input_parse(&o, argc, argv, help);
 	if (err) {
 		status = err > 0 ? CMD_OK : cmd_usage_error("cat");
 		goto cleanup;

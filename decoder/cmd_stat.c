@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* cmd_stat.c - qslog stat: counts and rates per site, latencies of spans, losses. */
-#include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cmd.h"
-#include "filter.h"
+#include "cmd_input.h"
 #include "merge.h"
 #include "output.h"
 #include "stat_print.h"
 #include "stat_table.h"
-
-struct stat_options {
-	struct filter filter;
-	bool json;
-	char *const *paths;
-	unsigned path_cnt;
-};
 
 static void help(void)
 {
@@ -33,42 +24,7 @@ static void help(void)
 	       filter_help);
 }
 
-/* 0; 1: help was printed; negative: reported */
-static int parse(struct stat_options *o, int argc, char **argv)
-{
-	enum { OPTION_JSON = 0x100 };
-	static const struct option options[] = { FILTER_LONG_OPTIONS,
-						 { "json", no_argument, NULL, OPTION_JSON },
-						 { "help", no_argument, NULL, 'h' },
-						 { NULL, 0, NULL, 0 } };
-	int c, err;
-
-	while ((c = getopt_long(argc, argv, "h" FILTER_SHORT_OPTIONS, options, NULL)) != -1) {
-		switch (c) {
-		case 'h':
-			help();
-			return 1;
-		case OPTION_JSON:
-			o->json = true;
-			break;
-		case '?':
-			return -EINVAL; /* getopt has said why */
-		default:
-			err = filter_option(&o->filter, c, optarg);
-			if (err)
-				return err;
-		}
-	}
-	o->paths = argv + optind;
-	o->path_cnt = (unsigned)(argc - optind);
-	if (!o->path_cnt) {
-		cmd_error("no file given");
-		return -EINVAL;
-	}
-	return 0;
-}
-
-static int count(struct stat_options *o, struct merge *merge, struct stat_table *table)
+static int count(struct cmd_input *o, struct merge *merge, struct stat_table *table)
 {
 	const struct record *record;
 	unsigned file;
@@ -83,14 +39,14 @@ static int count(struct stat_options *o, struct merge *merge, struct stat_table 
 
 int cmd_stat(int argc, char **argv)
 {
-	struct stat_options o = { 0 };
+	struct cmd_input o = { 0 };
 	struct stat_table table = { 0 };
 	struct output out = { .fd = STDOUT_FILENO };
 	struct merge *merge = NULL;
 	struct reader_hint hint;
 	int err, status, output_status;
 
-	err = parse(&o, argc, argv);
+	err = cmd_input_parse(&o, argc, argv, help);
 	if (err) {
 		status = err > 0 ? CMD_OK : cmd_usage_error("stat");
 		goto cleanup;
