@@ -61,6 +61,8 @@ struct writer {
 	void *tap_arg;
 	struct writer_journal journal;
 	bool pair_fixed; /* the writer of the records is dead: `pair` was its last */
+	struct clock_pair *earlier; /* to be put into the first block, which begins with `pair` */
+	uint32_t earlier_cnt;
 };
 
 static int error_note(struct writer *w, int err)
@@ -132,6 +134,19 @@ static int loss_append(struct writer *w, const struct loss *loss)
 	return rows_loss(&w->rows, &w->catalog, t, loss->thread, loss->cause, loss->count, ticks);
 }
 
+static int earlier_append(struct writer *w)
+{
+	uint32_t i;
+	int err = 0;
+
+	for (i = 0; i < w->earlier_cnt && !err; i++)
+		err = rows_clock(&w->rows, &w->earlier[i]);
+	if (i && !err)
+		w->pair = w->earlier[i - 1];
+	w->earlier_cnt = 0;
+	return err;
+}
+
 /* Begins a block if none is being built; what the last could not report comes first. */
 static int block_begin(struct writer *w, int64_t ticks)
 {
@@ -146,6 +161,9 @@ static int block_begin(struct writer *w, int64_t ticks)
 	w->building = true;
 	w->framed = 0;
 	w->tapped = 0;
+	err = earlier_append(w);
+	if (err)
+		return err;
 	w->paired = w->rows.len;
 	for (; w->carry.cnt && n < CARRY_PER_BLOCK; n++) {
 		struct loss loss = w->carry.list[w->carry.cnt - 1];
@@ -285,6 +303,27 @@ static int header_write(struct writer *w)
 			       (uint32_t)(p - data));
 }
 
+/* The first pair, which goes into the header, and those that follow in the first block. */
+static int clocks_begin(struct writer *w, const struct writer_options *options)
+{
+	const uint32_t cnt = options->pair_cnt;
+	int err = 0;
+
+	if (options->scale)
+		w->scale = *options->scale;
+	else
+		err = clock_scale_init(&w->scale);
+	if (err || !cnt)
+		return err ? err : clock_pair_take(&w->scale, &w->pair);
+	w->pair = options->pairs[0];
+	w->earlier = calloc(cnt, sizeof(*w->earlier));
+	if (!w->earlier)
+		return -ENOMEM;
+	w->earlier_cnt = cnt - 1;
+	memcpy(w->earlier, options->pairs + 1, w->earlier_cnt * sizeof(*w->earlier));
+	return 0;
+}
+
 int writer_open(struct writer **out, const struct writer_options *options)
 {
 	uint32_t block_bytes = options->block_bytes ? options->block_bytes : BLOCK_BYTES_DEFAULT;
@@ -301,9 +340,7 @@ int writer_open(struct writer **out, const struct writer_options *options)
 	err = block_out_open(&w->out, options);
 	if (err)
 		goto fail;
-	err = clock_scale_init(&w->scale);
-	if (!err)
-		err = clock_pair_take(&w->scale, &w->pair);
+	err = clocks_begin(w, options);
 	if (!err)
 		err = header_write(w);
 	if (err)
@@ -312,6 +349,7 @@ int writer_open(struct writer **out, const struct writer_options *options)
 	return 0;
 fail:
 	block_out_abandon(w->out);
+	free(w->earlier);
 	free(w);
 	return err;
 }
@@ -369,6 +407,7 @@ void writer_abandon(struct writer *w)
 	(void)block_out_close(w->out); /* nothing is open: the descriptor is the caller's */
 	catalog_out_fini(&w->catalog);
 	rows_fini(&w->rows);
+	free(w->earlier);
 	free(w->losses.list);
 	free(w->carry.list);
 	free(w);
@@ -541,6 +580,7 @@ int writer_close(struct writer *w, struct writer_totals *totals)
 	err = w->error;
 	catalog_out_fini(&w->catalog);
 	rows_fini(&w->rows);
+	free(w->earlier);
 	free(w->losses.list);
 	free(w->carry.list);
 	free(w);

@@ -18,6 +18,8 @@
 #include "qslog_abi.h"
 
 struct writer;
+struct clock_pair;
+struct clock_scale;
 
 struct writer_options {
 	const char *path;	/* created or truncated; copied */
@@ -27,6 +29,11 @@ struct writer_options {
 	bool own_by_user;	/* give the files to owner_uid:owner_gid (sudo) */
 	uid_t owner_uid;
 	gid_t owner_gid;
+	/* For records from before writer_open(): the scale, if it was measured before, and pairs that
+	 * were taken with it, oldest first. Copied. */
+	const struct clock_scale *scale;
+	const struct clock_pair *pairs;
+	uint32_t pair_cnt;
 };
 
 /*

@@ -93,14 +93,20 @@ uint32_t made_end(struct made_record *r, bool leaves)
 
 void made_file_open(struct made_file *f, const char *name, uint32_t block_bytes, bool tail)
 {
+	struct writer_options options = { .block_bytes = block_bytes, .tail = tail };
+
+	made_file_open_options(f, name, &options);
+}
+
+void made_file_open_options(struct made_file *f, const char *name, struct writer_options *options)
+{
 	struct writer_process process = { .pid = 4711, .start_time_ns = 1, .name = "example",
 					  .exe = "/usr/bin/example", .command = "example -x" };
-	struct writer_options options = { .block_bytes = block_bytes, .tail = tail };
 
 	snprintf(f->path, sizeof(f->path), "%s/%s", dir, name);
 	snprintf(f->tail, sizeof(f->tail), "%s.tail", f->path);
-	options.path = f->path;
-	assert_int_equal(writer_open(&f->w, &options), 0);
+	options->path = f->path;
+	assert_int_equal(writer_open(&f->w, options), 0);
 	f->process = writer_process_add(f->w, &process);
 	assert_true(f->process >= 0);
 	f->thread = writer_thread_add(f->w, (uint32_t)f->process, 4711, 1, "main");

@@ -38,6 +38,7 @@ struct made_file {
 
 /* `name` in the test's own directory; fails the test on errors. */
 void made_file_open(struct made_file *f, const char *name, uint32_t block_bytes, bool tail);
+void made_file_open_options(struct made_file *f, const char *name, struct writer_options *options);
 int made_format(struct made_file *f, const char *format, uint8_t level, unsigned arg_cnt,
 		const uint8_t *types);
 int made_span(struct made_file *f, const char *name, unsigned arg_cnt, const uint8_t *types);

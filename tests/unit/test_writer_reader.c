@@ -21,6 +21,7 @@
 
 #include <cmocka.h>
 
+#include "clock_pair.h"
 #include "counter.h"
 #include "file_format.h"
 #include "file_helper.h"
@@ -483,6 +484,53 @@ static void test_wall_time(void **state)
 	reader_close(reader);
 }
 
+/* Records that are older than the file, and a clock that was set while they were made. */
+static void test_wall_time_before(void **state)
+{
+	enum { S = 1000000000, BEFORE_S = 3600 };
+	const int at_s[] = { -110, -75, -25, -1 };
+	const struct record *record;
+	struct clock_scale scale;
+	struct clock_pair now, pairs[3];
+	struct writer_options options = { .scale = &scale, .pairs = pairs, .pair_cnt = 3 };
+	struct reader *reader;
+	struct made_file f;
+	unsigned int i;
+	int format;
+
+	(void)state;
+	assert_int_equal(clock_scale_init(&scale), 0);
+	assert_int_equal(clock_pair_take(&scale, &now), 0);
+	for (i = 0; i < 3; i++)
+		pairs[i] = now;
+	pairs[0].ticks -= (int64_t)100 * S;
+	pairs[0].realtime_ns -= (int64_t)(100 + BEFORE_S) * S;
+	pairs[1].ticks -= (int64_t)50 * S; /* it was put forward by an hour in between */
+	pairs[1].realtime_ns -= (int64_t)50 * S;
+	made_file_open_options(&f, "before", &options);
+	format = made_format(&f, "{}", QSLOG_LEVEL_INFO, 1, u64_type);
+	for (i = 0; i < 4; i++) {
+		const double counts = (double)at_s[i] * (double)scale.hz;
+
+		made_u64(&f, f.thread, format,
+			 scale.counter0 + (uint64_t)(int64_t)((double)now.ticks / S *
+							      (double)scale.hz + counts), i);
+	}
+	made_file_close(&f);
+	assert_int_equal(reader_open(&reader, f.path, NULL, NULL), 0);
+	for (i = 0; i < 4; i++) {
+		const int64_t want = now.realtime_ns +
+				     (int64_t)(at_s[i] - (at_s[i] < -50 ? BEFORE_S : 0)) * S;
+
+		assert_int_equal(reader_next(reader, &record), 1);
+		assert_int_equal(record->values[0].u, i);
+		if (record->time_ns < want - 50000 || record->time_ns > want + 50000)
+			fail_msg("%d s: off by %lld ns", at_s[i], (long long)(record->time_ns - want));
+	}
+	assert_int_equal(reader_next(reader, &record), 0);
+	reader_close(reader);
+}
+
 static void test_hint(void **state)
 {
 	struct reader_hint hint = { .level_mask = 1u << QSLOG_LEVEL_ERROR };
@@ -900,6 +948,7 @@ int main(void)
 		cmocka_unit_test(test_time_order),
 		cmocka_unit_test(test_losses),
 		cmocka_unit_test(test_wall_time),
+		cmocka_unit_test(test_wall_time_before),
 		cmocka_unit_test(test_hint),
 		cmocka_unit_test(test_tap),
 		cmocka_unit_test(test_empty),
