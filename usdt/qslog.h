@@ -568,16 +568,55 @@ int qslog_flush(void);
  *
  * An output that is there already is overwritten if it was closed. If it was not, its writer died:
  * it is recovered and becomes app.qslog.1, or the next number that is free.
+ *
+ * Snapshot mode (a flight recorder): nobody takes the records out of the threads' memory, which
+ * keeps the newest arena_bytes of each thread. Nothing is written, and no thread waits or drops
+ * anything, until a dump: qslog_snapshot_dump(), a chosen place in the source, a fatal signal.
+ *
+ *     o.path = "app.%n.qslog";
+ *     o.snapshot = 1;
+ *     err = qslog_start(&o);
+ *     ...
+ *     err = qslog_snapshot_dump(NULL);
+ *
+ * A dump is a whole file with what all threads still had: of each, every record from the oldest that
+ * is whole up to the moment of the dump. Of a thread that has filled it that is at least nine tenths
+ * of arena_bytes less 160 KiB; less of one that overwrites it faster than it is copied.
+ * What had been overwritten before counts as no loss. Records of threads that have ended are there
+ * as long as no other thread has needed the memory: at least those of the last 16.
+ *
+ * In `path`, and in that of a dump, every %p is the pid and every %n the number of the dump, from 1;
+ * a dump without %n replaces the one before. A relative `path` is taken from the folder that was
+ * current at qslog_start(). The file appears when it is complete.
+ *
+ * SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP and SIGSYS, unless ignored when qslog_start() was
+ * called (or with snapshot_signals 0), write a dump, once each, while the thread waits, 10 seconds at
+ * most; then what was installed before gets the signal, as it was sent: its handler, or a core dump.
+ * A handler that is installed later replaces this: call qslog_start() behind that. A thread whose
+ * stack has overflowed needs an alternate one (sigaltstack(2)). However the process dies, what its
+ * threads had recorded remains in /dev/shm as above, until `qslog recover PATH`, or the next start
+ * with this path, which makes PATH.1, or the next number that is free, of it; a dump that was written
+ * for a fatal signal takes its place.
+ *
+ * qslog_stop(), and with it exit(), ends the mode without a dump. A forked child is not in it.
  */
 struct qslog_options {
-	size_t size;	      /* sizeof(struct qslog_options): set by QSLOG_OPTIONS_INIT */
+	/* sizeof(struct qslog_options): set by QSLOG_OPTIONS_INIT. Members are only ever added at the
+	 * end, and the sizes of earlier versions are understood: the rest is as from that macro. */
+	size_t size;
 	const char *path;     /* output; NULL: QSLOG_FILE */
 	int level;	      /* as of qslog_set_level(NULL, level); -1: QSLOG_LEVEL, else verbose */
 	unsigned int flush_ms; /* 1..60000; 0: QSLOG_FLUSH_MS, else 100 */
 	size_t arena_bytes;   /* per thread, power of two, 256 KiB..64 MiB; 0: QSLOG_ARENA_SIZE, else 1 MiB */
 	int on_full;	      /* enum qslog_on_full; -1: QSLOG_ON_FULL=drop|block, else drop */
+	/* 0.1.0 ends here: 48 bytes. Snapshot mode: */
+	const char *snapshot_site; /* dumps when it is executed: "FILE:LINE", FILE as in the source or
+				    * what it ends with ("net/peer.c:42"); NULL: QSLOG_SNAPSHOT_SITE,
+				    * else none */
+	int snapshot;	      /* 1: on, 0: off; -1: QSLOG_SNAPSHOT=0|1, else off */
+	int snapshot_signals; /* 1: fatal signals dump, 0: not; -1: QSLOG_SNAPSHOT_SIGNALS=0|1, else 1 */
 };
-#define QSLOG_OPTIONS_INIT {sizeof(struct qslog_options), NULL, -1, 0, 0, -1}
+#define QSLOG_OPTIONS_INIT {sizeof(struct qslog_options), NULL, -1, 0, 0, -1, NULL, -1, -1}
 
 /* What a thread does that writes faster than the collector takes. (A tracer is never waited for.) */
 enum qslog_on_full {
@@ -591,6 +630,17 @@ int qslog_start(const struct qslog_options *options);
 /* Stops recording, writes what is left, closes the file. 0; -ESRCH: not running; else the first
  * -errno of the output file. Other threads may go on logging: from then on it is off. */
 int qslog_stop(void);
+
+/*
+ * In snapshot mode: writes a dump, and returns when it is there. Other threads go on recording
+ * meanwhile; what they had committed before the call is in it, unless they overwrite it while it is
+ * being copied. `path` NULL: that of qslog_start(); else relative to the current folder. 0; -ESRCH: not
+ * in snapshot mode; -EINVAL: an empty path; -EISDIR, -ELOOP, -ESPIPE: there is a folder, a symbolic
+ * link, or something else that is no file; -EBUSY: another process writes it; -ENAMETOOLONG; else the
+ * -errno of writing (ENOENT, EACCES, ENOSPC, ...), and what was at the path before is still there.
+ * From any thread, which waits for its turn; not for signal handlers. errno is preserved.
+ */
+int qslog_snapshot_dump(const char *path);
 
 /* ---------------------------------------------------------------------------------------------
  * Internals: what the macros expand to. Nothing below is for direct use.
@@ -1680,6 +1730,9 @@ struct qslog_priv_process {
 	int (*arena_memory)(uint64_t bytes, int *fd, uint64_t *offset);
 	/* There are new sites: of a module (1), or registered (0). No lock is held. */
 	void (*sites_added)(int module);
+	/* Snapshot mode, in which `collector` is off and owners overwrite the oldest: so many ended
+	 * arenas are left alone, and marks are spread over the ring. 0: it is off. */
+	uint32_t ended_kept;
 };
 extern struct qslog_priv_process qslog_priv_process __attribute__((visibility("hidden")));
 extern struct qslog_registry qslog_priv_registry __attribute__((visibility("hidden")));

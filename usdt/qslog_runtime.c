@@ -102,6 +102,7 @@ static struct {
 	pthread_key_t thread_key;	/* its destructor is the end of a thread */
 	struct qslog_control *controls; /* of all loaded programs and libraries with sites */
 	struct qslog_arena *ended_first, *ended_last; /* queue, oldest first */
+	uint32_t ended_cnt;
 	struct qslog_arena *late;	/* of threads that logged again after their end was noticed */
 	struct qslog_arena *misfits;	/* ended, and of another size than new ones have now */
 	int ids_seeded;
@@ -222,6 +223,15 @@ static void arena_mark(struct qslog_arena *arena, uint64_t pos, uint64_t records
 	mark->pos = pos;
 	mark->records = records;
 	__atomic_store_n(&arena->mark_cnt, arena->mark_cnt + 1, __ATOMIC_RELEASE);
+}
+
+/* At a stop. In snapshot mode the marks have to reach back over the whole ring, also those 15 that are
+ * not about to be overwritten: there is one in each 14th of it. */
+static int mark_due(const struct qslog_arena *arena, uint64_t pos)
+{
+	const uint64_t last = arena_mark_last(arena), part = (arena->mask + 1) / (QSLOG_MARKS - 2);
+
+	return qslog_priv_process.ended_kept ? pos / part != last / part : pos - last >= MARK_BYTES;
 }
 
 void qslog_priv_collector_wake(void)
@@ -351,6 +361,7 @@ static int ended_is_drained(const struct qslog_arena *arena)
 
 static void ended_remove_first(void)
 {
+	runtime.ended_cnt--;
 	runtime.ended_first = (struct qslog_arena *)(uintptr_t)runtime.ended_first->next;
 	if (!runtime.ended_first)
 		runtime.ended_last = NULL;
@@ -370,7 +381,7 @@ static struct qslog_arena *arena_obtain(void)
 		runtime.misfits = arena;
 		arena = runtime.ended_first;
 	}
-	if (arena && ended_is_drained(arena)) {
+	if (arena && runtime.ended_cnt > qslog_priv_process.ended_kept && ended_is_drained(arena)) {
 		ended_remove_first();
 		return arena;
 	}
@@ -396,6 +407,11 @@ static struct qslog_arena *arena_obtain(void)
 	__atomic_store_n(&registry->arena_cnt, index + 1, __ATOMIC_RELEASE);
 	return arena;
 full:
+	arena = runtime.ended_first;
+	if (arena && ended_is_drained(arena)) { /* no room to leave it alone */
+		ended_remove_first();
+		return arena;
+	}
 	thread_state.full_until_ns = monotonic_ns() + FULL_REST_NS;
 	return NULL;
 }
@@ -506,6 +522,7 @@ static void arena_finish(struct qslog_arena *arena)
 	else
 		runtime.ended_first = arena;
 	runtime.ended_last = arena;
+	runtime.ended_cnt++;
 }
 
 static void late_remove(const struct qslog_arena *arena)
@@ -860,7 +877,7 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 		if (!nested) {
 			const uint64_t records = records_before(arena, end);
 
-			if (start - arena_mark_last(arena) >= MARK_BYTES)
+			if (mark_due(arena, start))
 				arena_mark(arena, start, records);
 			if (start - arena->pushed >= PUSH_BYTES)
 				arena_push(arena, start, records);
@@ -990,6 +1007,7 @@ static void fork_child(void)
 	registry->lost = 0;
 	registry->pid = (uint32_t)getpid();
 	runtime.ended_first = runtime.ended_last = NULL;
+	runtime.ended_cnt = 0;
 	runtime.misfits = runtime.late = NULL;
 	thread_state.full_until_ns = 0;
 	thread_state.ended = 0;
@@ -997,6 +1015,7 @@ static void fork_child(void)
 	qslog_priv_process.collector_on = 0;
 	qslog_priv_process.arena_memory = NULL;
 	qslog_priv_process.sites_added = NULL;
+	qslog_priv_process.ended_kept = 0;
 	levels_apply();
 }
 

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "collector_safe.h"
+#include "collector_snapshot.h"
 #include "ingest.h"
 #include "proc_facts.h"
 #include "recover.h"
@@ -39,6 +40,7 @@
 #define FLUSH_RING_SHARE 8     /* so much of a ring since the last flush is reason for one */
 #define SLEEP_RING_SHARE 8     /* no longer than it takes the busiest thread to fill that much */
 #define SLEEP_MIN_NS 200000
+#define OPTIONS_BYTES_0 48     /* of struct qslog_options in 0.1.0 */
 
 static struct collector {
 	pthread_mutex_t lock; /* of start and stop */
@@ -303,6 +305,7 @@ void qslog_priv_collector_unload(void)
 {
 	__atomic_store_n(&collector.unloaded, 1, __ATOMIC_RELEASE);
 	(void)qslog_priv_collector_flush();
+	collector_snapshot_unload();
 }
 
 int qslog_priv_collector_flush(void)
@@ -397,9 +400,9 @@ static int options_complete(struct qslog_options *o, const struct qslog_options 
 
 	*o = (struct qslog_options)QSLOG_OPTIONS_INIT;
 	if (given) {
-		if (given->size != sizeof(*given))
+		if (given->size != sizeof(*given) && given->size != OPTIONS_BYTES_0)
 			return -EINVAL;
-		*o = *given;
+		memcpy(o, given, given->size);
 	}
 	if (!o->path)
 		o->path = secure_getenv("QSLOG_FILE");
@@ -441,6 +444,8 @@ static int options_complete(struct qslog_options *o, const struct qslog_options 
 			return -EINVAL;
 	}
 	if (o->on_full != QSLOG_ON_FULL_DROP && o->on_full != QSLOG_ON_FULL_BLOCK)
+		return -EINVAL;
+	if (collector_snapshot_options(o))
 		return -EINVAL;
 	percent = strstr(o->path, "%p");
 	if (percent)
@@ -549,7 +554,7 @@ int qslog_start(const struct qslog_options *options)
 	err = options_complete(&complete, options, path);
 	if (err)
 		goto out;
-	if (collector_runs(c)) {
+	if (collector_runs(c) || collector_snapshot_runs()) {
 		err = -EALREADY;
 		goto out;
 	}
@@ -560,6 +565,12 @@ int qslog_start(const struct qslog_options *options)
 	if (c->pid != getpid())
 		collector_safe_end(&c->safe, false);
 	qslog_priv_process.arena_bytes = complete.arena_bytes;
+	if (complete.snapshot) {
+		err = levels_set(options, complete.level);
+		if (!err)
+			err = collector_snapshot_start(&complete);
+		goto out;
+	}
 	err = recover_predecessor(path);
 	if (!err)
 		err = output_open(c, path);
@@ -592,6 +603,8 @@ int qslog_stop(void)
 		__atomic_store_n(&qslog_priv_process.collector, QSLOG_COLLECTOR_OFF,
 				 __ATOMIC_RELEASE);
 		err = output_close(c);
+	} else if (collector_snapshot_runs()) {
+		err = collector_snapshot_stop();
 	}
 	pthread_mutex_unlock(&c->lock);
 	pthread_setcancelstate(cancel, NULL);
@@ -603,6 +616,7 @@ int qslog_stop(void)
 static void fork_child(void)
 {
 	pthread_mutex_init(&collector.lock, NULL);
+	collector_snapshot_fork_child();
 }
 
 __attribute__((constructor)) static void collector_from_environment(void)

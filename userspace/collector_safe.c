@@ -105,6 +105,16 @@ static void write_end(void *arg, bool settled)
 	}
 }
 
+void collector_safe_hook(struct collector_safe *s, struct safe_memory *memory)
+{
+	s->memory = memory;
+	pthread_mutex_lock(&sites);
+	hooked = memory;
+	pthread_mutex_unlock(&sites);
+	qslog_priv_hooks_set(arena_memory, sites_added);
+	sites_added(1); /* also those that came since the file was made */
+}
+
 int collector_safe_begin(struct collector_safe *s, struct writer *writer,
 			 struct ingest_process *process, const char *path,
 			 const struct writer_process *facts, uint64_t ring_bytes)
@@ -130,15 +140,10 @@ int collector_safe_begin(struct collector_safe *s, struct writer *writer,
 	if (err)
 		goto out;
 	safe_memory_clock(memory, &state.pair);
-	s->memory = memory;
 	s->writer = writer;
 	s->process = process;
-	pthread_mutex_lock(&sites);
-	hooked = memory;
-	pthread_mutex_unlock(&sites);
 	writer_journal(writer, &journal);
-	qslog_priv_hooks_set(arena_memory, sites_added);
-	sites_added(1); /* also those that came since the file was made */
+	collector_safe_hook(s, memory);
 out:
 	free(output);
 	return err;

@@ -25,6 +25,8 @@ struct collector_safe {
 int collector_safe_begin(struct collector_safe *s, struct writer *writer,
 			 struct ingest_process *process, const char *path,
 			 const struct writer_process *facts, uint64_t ring_bytes);
+/* The hooks alone, in snapshot mode, where nothing is written and there is no journal. `s` is zeros. */
+void collector_safe_hook(struct collector_safe *s, struct safe_memory *memory);
 /* How many arenas found no room, up to now. */
 uint64_t collector_safe_missed(const struct collector_safe *s);
 /* Before the ingest is removed: the journal ends. What the writer has by now has to be flushed. */

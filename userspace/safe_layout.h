@@ -55,6 +55,15 @@ struct safe_clock {
 	uint32_t reserved;
 };
 
+
+/* Pairs of the past, the denser the newer they are, for records that may be old: the first of all,
+ * and of those that were noted later, the newest with a number of so many zero bits at its end. */
+#define SAFE_PAST 24u
+struct safe_past {
+	uint64_t cnt; /* noted */
+	struct safe_clock clocks[SAFE_PAST]; /* realtime_ns 0: none, or about to be written */
+};
+
 struct safe_header {
 	uint8_t magic[SAFE_MAGIC_BYTES]; /* written last */
 	uint32_t version;
@@ -72,6 +81,11 @@ struct safe_header {
 	uint64_t unsafe_cnt;	/* arenas that found no room here */
 	uint32_t module_bytes;	/* used of the region */
 	uint32_t module_lost;	/* that found no room in it */
+	/* Snapshot mode: there is no output yet, only its path, where %n may stand for the number of a
+	 * dump; and no journal. What arenas hold is told by their marks (snapshot_ring.h). */
+	uint32_t snapshot;	/* 1: it is */
+	uint32_t dumped;	/* 1: for a fatal signal a dump was written (safe_arena.pending_pos) */
+	struct safe_past past;
 };
 
 /* An executable mapping of a file. A later one counts for more than an earlier one. */
@@ -108,14 +122,19 @@ struct safe_arena {
 	uint32_t listed;	/* it is in the collector's list of arenas with news */
 	uint64_t next;		/* in that list: an address */
 	char name[32];
+	/* Snapshot mode: `taken` is where the mode began, pending_pos how far the last dump goes. And of the
+	 * thread that had the arena before: */
+	uint64_t last_key;
+	char last_name[32];
 };
 
 _Static_assert(sizeof(struct safe_write) == 24, "safe_write");
 _Static_assert(sizeof(struct safe_clock) == 24, "safe_clock");
-_Static_assert(sizeof(struct safe_header) == 208, "safe_header");
+_Static_assert(sizeof(struct safe_header) == 800, "safe_header");
+_Static_assert(sizeof(struct safe_header) <= SAFE_PATH_OFF, "room");
 _Static_assert(offsetof(struct safe_header, counter0) == 56, "safe_header.counter0");
 _Static_assert(sizeof(struct safe_module) == 64, "safe_module");
-_Static_assert(sizeof(struct safe_arena) == 96, "safe_arena");
+_Static_assert(sizeof(struct safe_arena) == 136, "safe_arena");
 _Static_assert(sizeof(struct qslog_arena) <= SAFE_ARENA_OFF, "struct qslog_arena has grown");
 _Static_assert(SAFE_ARENA_OFF + sizeof(struct safe_arena) <= QSLOG_ARENA_HEADER_BYTES, "room");
 

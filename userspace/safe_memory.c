@@ -152,7 +152,9 @@ static int header_fill(struct safe_memory *m, const char *output, const uint8_t 
 	h->version = SAFE_VERSION;
 	h->pid = process->pid;
 	h->start_time_ns = process->start_time_ns;
-	memcpy(h->file_id, file_id, sizeof(h->file_id));
+	h->snapshot = !file_id;
+	if (file_id)
+		memcpy(h->file_id, file_id, sizeof(h->file_id));
 	h->counter_kind = COUNTER_KIND;
 	h->ring_bytes = ring_bytes;
 	h->counter0 = scale->counter0;
@@ -381,4 +383,56 @@ void safe_memory_clock(struct safe_memory *m, const struct clock_pair *pair)
 	clock->realtime_ns = pair->realtime_ns;
 	clock->window_ns = pair->window_ns;
 	__atomic_store_n(&h->clock_cnt, h->clock_cnt + 1, __ATOMIC_RELEASE);
+}
+
+/* --- Snapshot mode. */
+
+struct safe_past *safe_memory_past(struct safe_memory *m)
+{
+	return &m->header->past;
+}
+
+void safe_memory_dumped(struct safe_memory *m, bool dumped)
+{
+	__atomic_store_n(&m->header->dumped, dumped, __ATOMIC_SEQ_CST);
+}
+
+void safe_memory_unlink(struct safe_memory *m)
+{
+	(void)unlink(m->path); /* somebody else has done it */
+}
+
+void safe_past_add(struct safe_past *past, const struct clock_pair *pair)
+{
+	const unsigned int zeros = past->cnt ? (unsigned int)__builtin_ctzll(past->cnt) : SAFE_PAST - 1;
+	struct safe_clock *clock = &past->clocks[zeros < SAFE_PAST - 2 || !past->cnt ? zeros :
+								       SAFE_PAST - 2];
+
+	__atomic_store_n(&clock->realtime_ns, 0, __ATOMIC_RELEASE);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	clock->ticks = pair->ticks;
+	clock->window_ns = pair->window_ns;
+	__atomic_store_n(&clock->realtime_ns, pair->realtime_ns, __ATOMIC_RELEASE);
+	past->cnt++;
+}
+
+uint32_t safe_past_get(const struct safe_past *past, struct clock_pair pairs[SAFE_PAST])
+{
+	uint32_t cnt = 0, i, at;
+
+	for (i = 0; i < SAFE_PAST; i++) {
+		const struct clock_pair pair = {.ticks = past->clocks[i].ticks,
+						.realtime_ns = past->clocks[i].realtime_ns,
+						.window_ns = past->clocks[i].window_ns};
+
+		if (!pair.realtime_ns || pair.ticks > FILE_TICKS_MAX || pair.ticks < -FILE_TICKS_MAX)
+			continue;
+		for (at = cnt; at && pairs[at - 1].ticks > pair.ticks; at--)
+			pairs[at] = pairs[at - 1];
+		if (at && pairs[at - 1].ticks == pair.ticks)
+			continue; /* what was moved up is still in its old place, too */
+		pairs[at] = pair;
+		cnt++;
+	}
+	return cnt;
 }

@@ -19,7 +19,8 @@
 struct safe_memory;
 
 /* Creates SAFE_DIR/qslog-UID-PID-RANDOM, or else the same beside `output`, locked as long as the
- * process lives. 0 or -errno. */
+ * process lives. In snapshot mode `output` is the path of a file to come, with %n for the number of
+ * the dump, and there is no file_id (NULL). 0 or -errno. */
 int safe_memory_open(struct safe_memory **out, const char *output, const uint8_t file_id[16],
 		     const struct clock_scale *scale, const struct writer_process *process,
 		     uint64_t ring_bytes);
@@ -44,6 +45,16 @@ int safe_memory_slabs(struct safe_memory *m, const struct qslog_site_slab *newes
 uint64_t safe_memory_write_next(const struct safe_memory *m);
 void safe_memory_write_begin(struct safe_memory *m, const struct safe_write *write);
 void safe_memory_clock(struct safe_memory *m, const struct clock_pair *pair);
+
+/* Snapshot mode. Pairs of the past are kept there. `dumped`: a dump for a fatal signal has what is in the
+ * arenas up to their pending_pos. The file is unlinked when nobody will need it any more. */
+struct safe_past *safe_memory_past(struct safe_memory *m);
+void safe_memory_dumped(struct safe_memory *m, bool dumped);
+void safe_memory_unlink(struct safe_memory *m);
+
+void safe_past_add(struct safe_past *past, const struct clock_pair *pair);
+/* In increasing order of ticks; returns how many. `past` may be hostile. */
+uint32_t safe_past_get(const struct safe_past *past, struct clock_pair pairs[SAFE_PAST]);
 
 static inline struct safe_arena *safe_arena_of(const struct qslog_arena *arena)
 {
