@@ -24,6 +24,9 @@ static void help(void)
 	       "an application in in-process mode had recorded and not written yet, which it left in\n"
 	       "/dev/shm, and writes the index. It may be interrupted and repeated. Without a file:\n"
 	       "lists what applications have left in /dev/shm.\n\n"
+	       "Of an application in snapshot mode FILE is what its dumps were to be called, %%n and all:\n"
+	       "what its threads had recorded last becomes that file (%%n: 0), or, where there is one,\n"
+	       "the next number that is free is put behind it (FILE.1).\n\n"
 	       "  -s, --shm PATH      take the records from there (default: looked for in /dev/shm and\n"
 	       "                      beside FILE)\n"
 	       "  -h, --help          this text\n\n"
@@ -73,7 +76,7 @@ static int print_left(void *arg, const struct recover_left *left)
 								       strerror(-left->error));
 	} else if (left->lives) {
 		buffer_printf(out, ": in use by process %d\n", (int)left->pid);
-	} else if (access(left->output, F_OK) != 0) {
+	} else if (!left->snapshot && access(left->output, F_OK) != 0) {
 		buffer_printf(out, ": process %d has ended, and its output is gone: to be deleted; it was ",
 			      (int)left->pid);
 		escape_text(out, left->output, strlen(left->output));
@@ -118,28 +121,66 @@ static void explain(const struct options *o, const char *path, int err, pid_t pi
 	cmd_error("%s: cannot recover: %s", path, what);
 }
 
-static int recover_one(struct buffer *out, const struct options *o, const char *path)
+static int result_print(struct buffer *out, const char *path, const struct recover_result *r)
 {
-	struct recover_result r;
-	int err = recover_file(path, o->memory, &r);
-
-	if (err) {
-		explain(o, path, err, r.pid);
-		return CMD_FAILURE;
-	}
 	escape_text(out, path, strlen(path));
 	buffer_printf(out, ": records=%llu recovered=%llu lost=%llu%s\n",
-		      (unsigned long long)r.records,
-		      (unsigned long long)(r.from_tail + r.from_memory),
-		      (unsigned long long)(r.lost + r.torn_records),
-		      r.was_closed ? " (it was closed)" : "");
-	if (r.unsafe)
+		      (unsigned long long)r->records,
+		      (unsigned long long)(r->from_tail + r->from_memory),
+		      (unsigned long long)(r->lost + r->torn_records),
+		      r->was_closed ? " (it was closed)" : "");
+	if (r->unsafe)
 		cmd_error("%s: %u threads found no room in /dev/shm: their last records are lost, how "
-			  "many is not known", path, r.unsafe);
-	if (r.damaged)
+			  "many is not known", path, r->unsafe);
+	if (r->damaged)
 		cmd_error("%s: what %u threads left is damaged; how many records that is, is not known",
-			  path, r.damaged);
-	return r.lost || r.torn_records || r.unsafe || r.damaged ? CMD_DAMAGED : CMD_OK;
+			  path, r->damaged);
+	return r->lost || r->torn_records || r->unsafe || r->damaged ? CMD_DAMAGED : CMD_OK;
+}
+
+/* --- What snapshot mode has left. */
+
+struct snapshots {
+	struct buffer *out;
+	const char *path;
+	int status;
+};
+
+static void snapshot_print(void *arg, const struct recover_made *made)
+{
+	struct snapshots *s = arg;
+	int status = CMD_OK;
+
+	if (made->error) {
+		cmd_error("%s: cannot recover %s: %s", s->path, made->memory, strerror(-made->error));
+		status = CMD_FAILURE;
+	} else if (*made->path) {
+		status = result_print(s->out, made->path, &made->result);
+	} else {
+		escape_text(s->out, s->path, strlen(s->path));
+		buffer_printf(s->out, ": a dump has all that was left\n");
+	}
+	if (s->status != CMD_FAILURE && status)
+		s->status = status;
+}
+
+static int recover_one(struct buffer *out, const struct options *o, const char *path)
+{
+	struct snapshots snapshots = { .out = out, .path = path };
+	struct recover_result r;
+	int err = recover_file(path, o->memory, &r), found = 0;
+	pid_t pid = 0;
+
+	/* there may be no file yet, or one of a dump from before */
+	if (err == -ENOENT || err == -ESTALE || (!err && r.was_closed))
+		found = recover_snapshots(path, o->memory, false, snapshot_print, &snapshots, &pid);
+	if (found > 0)
+		return snapshots.status;
+	if (err) {
+		explain(o, path, found == -EBUSY ? found : err, found == -EBUSY ? pid : r.pid);
+		return CMD_FAILURE;
+	}
+	return result_print(out, path, &r);
 }
 
 int cmd_recover(int argc, char **argv)

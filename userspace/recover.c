@@ -238,28 +238,33 @@ static int predecessor_look(const char *path)
 	return err;
 }
 
-static int aside_rename(const char *path)
+int recover_rename(const char *from, const char *path, bool others, char to[PATH_MAX])
 {
-	char to[PATH_MAX], tail[PATH_MAX], to_tail[PATH_MAX];
 	unsigned int n;
-	int len = 0, err;
+	int len, err;
 
-	for (n = 1; n <= SUFFIX_MAX; n++) {
-		len = snprintf(to, sizeof(to), "%s.%u", path, n);
-		if (len < 0 || (size_t)len + sizeof(".tail") > sizeof(to))
+	for (n = others; n <= SUFFIX_MAX; n++) {
+		len = n ? snprintf(to, PATH_MAX, "%s.%u", path, n) : snprintf(to, PATH_MAX, "%s", path);
+		if (len < 0 || (size_t)len + sizeof(".tail") > PATH_MAX)
 			return -ENAMETOOLONG;
-		err = renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_NOREPLACE) != 0 ? -errno : 0;
+		err = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) != 0 ? -errno : 0;
 		if (err == -EINVAL) /* a file system that cannot do this */
-			err = access(to, F_OK) == 0 ? -EEXIST : rename(path, to) != 0 ? -errno : 0;
-		if (!err)
-			break;
+			err = access(to, F_OK) == 0 ? -EEXIST : rename(from, to) != 0 ? -errno : 0;
 		if (err != -EEXIST)
 			return err;
 	}
-	if (n > SUFFIX_MAX)
-		return -EEXIST;
+	return -EEXIST;
+}
+
+static int aside_rename(const char *path)
+{
+	char to[PATH_MAX], tail[PATH_MAX + 8], to_tail[PATH_MAX + 8];
+	int err = recover_rename(path, path, true, to);
+
+	if (err)
+		return err;
 	snprintf(tail, sizeof(tail), "%s.tail", path);
-	snprintf(to_tail, sizeof(to_tail), "%.*s.tail", len, to);
+	snprintf(to_tail, sizeof(to_tail), "%s.tail", to);
 	return rename(tail, to_tail) != 0 && errno != ENOENT ? -errno : 0;
 }
 
@@ -267,13 +272,20 @@ int recover_predecessor(const char *path)
 {
 	struct recover_result result;
 	int ret = predecessor_look(path);
+	pid_t pid;
 
-	if (ret <= 0)
+	if (ret < 0)
 		return ret;
-	ret = recover_file(path, NULL, &result);
-	if (ret == -EBUSY)
-		return ret;
-	return aside_rename(path); /* `qslog recover` says what is wrong, should it not be whole */
+	if (ret) {
+		ret = recover_file(path, NULL, &result);
+		if (ret == -EBUSY)
+			return ret;
+		/* `qslog recover` says what is wrong, should it not be whole */
+		ret = aside_rename(path);
+	}
+	/* Where that fails it is still there. */
+	(void)recover_snapshots(path, NULL, true, NULL, NULL, &pid);
+	return ret;
 }
 
 /* --- The list. */
@@ -300,6 +312,7 @@ static int list_one(void *arg, const char *path)
 		left.error = err;
 	} else if (!err) {
 		left.output = m.output;
+		left.snapshot = m.header.snapshot;
 		left.pid = (pid_t)m.header.pid;
 		left.arenas = m.arena_cnt;
 		left.unsafe = (uint32_t)m.header.unsafe_cnt;

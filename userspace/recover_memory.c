@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * recover_memory.c - see recover_memory.h. How far the records of an arena are in the file already:
- * up to `collected`; or, if the write that was begun last is found in the file, up to where that
- * arena noted for it (safe_layout.h, the journal).
- */
+/* recover_memory.c - see recover_memory.h: finding and checking. */
 #include "recover_memory.h"
 
 #include <dirent.h>
@@ -16,14 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ingest.h"
 #include "proc_maps.h"
-#include "recover_sites.h"
 #include "safe_memory.h"
 
 #define NUMBERS_MAX (1u << 26) /* of threads and formats in a file that one process has written */
 
-static int bytes_read(int fd, void *data, size_t bytes, uint64_t offset)
+int recover_memory_read(int fd, void *data, size_t bytes, uint64_t offset)
 {
 	uint8_t *p = data;
 
@@ -48,7 +42,7 @@ static int bytes_read(int fd, void *data, size_t bytes, uint64_t offset)
 /* A string of the header: terminated, without characters that a terminal would interpret. */
 static int string_read(int fd, char *to, uint32_t bytes, uint64_t offset)
 {
-	int err = bytes_read(fd, to, bytes, offset);
+	int err = recover_memory_read(fd, to, bytes, offset);
 	char *p;
 
 	if (err)
@@ -79,7 +73,7 @@ static int header_load(struct recover_memory *m)
 
 	if (m->size < SAFE_ARENAS_OFF)
 		return -EBADMSG;
-	err = bytes_read(m->fd, h, sizeof(*h), 0);
+	err = recover_memory_read(m->fd, h, sizeof(*h), 0);
 	if (err)
 		return err;
 	if (memcmp(h->magic, SAFE_MAGIC, SAFE_MAGIC_BYTES) != 0)
@@ -156,6 +150,7 @@ int recover_memory_open(struct recover_memory *m, const char *path, uid_t owner,
 	if (!err) {
 		lock_err = file_lock(m->fd, pid);
 		m->owner = st.st_uid;
+		m->group = st.st_gid;
 		err = fstat(m->fd, &st) != 0 ? -errno : 0;
 		m->size = (uint64_t)st.st_size;
 	}
@@ -245,232 +240,4 @@ void recover_memory_state(const struct recover_memory *m, struct writer_state *s
 	state->pair.ticks = clock->ticks;
 	state->pair.realtime_ns = clock->realtime_ns;
 	state->pair.window_ns = clock->window_ns;
-}
-
-/* --- Taking. */
-
-struct taking {
-	const struct recover_memory *m;
-	struct writer *writer;
-	struct ingest_process *process;
-	bool written; /* the last write that was begun is in the file */
-	uint8_t *data;
-	const char *thread_name;
-	struct recover_counts *counts;
-};
-
-static void thread_name(void *arg, uint32_t tid, char name[32])
-{
-	(void)arg;
-	(void)tid;
-	name[0] = '\0';
-}
-
-static bool last_write_found(const struct safe_header *h, const struct recover_walk *walk,
-			     const struct tail_in *tail)
-{
-	const struct safe_write *write = &h->writes[h->write_cnt % 2];
-
-	if (!h->write_cnt)
-		return false;
-	if (write->sequence <= walk->last_sequence)
-		return true;
-	return write->frame != SAFE_NO_FRAME && tail->valid && tail->file_key == walk->file_key &&
-	       tail->sequence == write->sequence && tail->frame_cnt > write->frame;
-}
-
-/* [pos, head) of the ring, in a row; bytes that lie whole in records from the start. */
-static int ring_read(const struct taking *t, uint64_t ring_offset, uint64_t pos, uint32_t bytes,
-		     uint32_t *whole)
-{
-	const uint64_t ring = t->m->header.ring_bytes, from = pos & (ring - 1);
-	uint32_t first = ring - from < bytes ? (uint32_t)(ring - from) : bytes, at = 0;
-	int err;
-
-	err = bytes_read(t->m->fd, t->data, first, ring_offset + from);
-	if (!err)
-		err = bytes_read(t->m->fd, t->data + first, bytes - first, ring_offset);
-	while (!err && at < bytes) {
-		uint64_t word;
-		uint32_t size;
-
-		memcpy(&word, t->data + at, sizeof(word));
-		size = (uint32_t)(word >> QSLOG_RECORD_SIZE_SHIFT & 0x7fff) * 8;
-		if (size < QSLOG_RECORD_HEADER_BYTES || size > QSLOG_RECORD_BYTES_MAX ||
-		    size > bytes - at)
-			break;
-		at += size;
-	}
-	*whole = at;
-	return err;
-}
-
-/* The thread keeps the number that it has in the file. */
-static int thread_known(const struct taking *t, const struct qslog_arena *arena,
-			const struct safe_arena *own)
-{
-	char name[sizeof(own->name)];
-	size_t i;
-	int err;
-
-	if (!own->thread || own->key != arena->key)
-		return 0;
-	memcpy(name, own->name, sizeof(name));
-	name[sizeof(name) - 1] = '\0';
-	for (i = 0; name[i]; i++) {
-		if ((unsigned char)name[i] < ' ' || name[i] == 0x7f)
-			name[i] = '?';
-	}
-	err = writer_thread_at(t->writer, own->thread - 1, 0, arena->tid, arena->key, name);
-	return err == -ENOMEM ? err : 0; /* a number that cannot be: it gets another */
-}
-
-/* Copies of the memory of registered sites. */
-static int slabs_take(const struct recover_memory *m, struct recover_sites *sites)
-{
-	const uint64_t ring = m->header.ring_bytes, place_bytes = QSLOG_ARENA_HEADER_BYTES + ring;
-	struct safe_slab *slab = malloc(sizeof(*slab));
-	struct qslog_arena arena;
-	uint32_t i, room;
-	int err = slab ? 0 : -ENOMEM;
-
-	for (i = 0; i < m->arena_cnt && !err; i++) {
-		uint64_t offset = SAFE_ARENAS_OFF + i * place_bytes;
-
-		err = bytes_read(m->fd, &arena, sizeof(arena), offset);
-		if (err || arena.magic != QSLOG_SITE_SLAB_MAGIC)
-			continue;
-		for (room = 0; room < ring / sizeof(*slab) && !err; room++) {
-			err = bytes_read(m->fd, slab, sizeof(*slab), offset + QSLOG_ARENA_HEADER_BYTES +
-								     room * sizeof(*slab));
-			if (!err && slab->address && slab->used && slab->used <= sizeof(slab->bytes))
-				err = recover_sites_memory(sites, slab->address, slab->bytes,
-							   (uint32_t)slab->used);
-		}
-	}
-	free(slab);
-	return err;
-}
-
-static int arena_take(struct taking *t, uint32_t index)
-{
-	const uint64_t ring = t->m->header.ring_bytes;
-	const uint64_t offset = SAFE_ARENAS_OFF + index * (QSLOG_ARENA_HEADER_BYTES + ring);
-	struct ingest_batch batch;
-	struct ingest_position position;
-	struct qslog_arena arena;
-	struct safe_arena own;
-	uint64_t pos, dropped;
-	uint32_t whole = 0;
-	bool damaged;
-	int err;
-
-	err = bytes_read(t->m->fd, &arena, sizeof(arena), offset);
-	if (!err)
-		err = bytes_read(t->m->fd, &own, sizeof(own), offset + SAFE_ARENA_OFF);
-	if (err || !arena.magic || arena.magic == QSLOG_SITE_SLAB_MAGIC)
-		return err; /* it never came to be one */
-	pos = arena.collected;
-	dropped = own.dropped;
-	if (t->written && own.pending_write == t->m->header.write_cnt) {
-		pos = own.pending_pos;
-		dropped = own.pending_dropped;
-	}
-	damaged = arena.magic != QSLOG_ARENA_MAGIC || arena.mask + 1 != ring || pos > arena.head ||
-		  arena.head - pos > ring || ((pos | arena.head) & 7);
-	if (damaged) {
-		t->counts->damaged++;
-		return 0;
-	}
-	if (arena.head == pos && arena.dropped <= dropped)
-		return 0;
-	if (!arena.key) {
-		arena.key = arena.last_key;
-		arena.tid = arena.last_tid;
-	}
-	err = ring_read(t, offset + QSLOG_ARENA_HEADER_BYTES, pos, (uint32_t)(arena.head - pos),
-			&whole);
-	if (!err)
-		err = thread_known(t, &arena, &own);
-	if (err)
-		return err;
-	memset(&batch, 0, sizeof(batch));
-	batch.arena = index;
-	batch.tid = arena.tid;
-	batch.key = arena.key;
-	batch.from = pos;
-	batch.dropped = dropped;
-	batch.resync = batch.baseline = true;
-	err = ingest_batch(t->process, &batch);
-	batch.resync = batch.baseline = false;
-	batch.data = t->data;
-	batch.bytes = whole;
-	batch.dropped = arena.dropped;
-	if (!err)
-		err = ingest_batch(t->process, &batch);
-	if (err || whole == arena.head - pos)
-		return err;
-	/* how many it would have been is not known */
-	t->counts->damaged++;
-	err = ingest_position_get(t->process, 0, index, &position);
-	return err ? err : writer_loss(t->writer, position.thread, LOSS_DAMAGED, 1);
-}
-
-static int process_add(const struct recover_memory *m, struct writer *writer)
-{
-	const struct writer_process process = {
-		.pid = m->header.pid, .start_time_ns = m->header.start_time_ns,
-		.name = m->name, .exe = m->exe, .command = m->command,
-	};
-
-	return writer_process_add(writer, &process);
-}
-
-int recover_memory_take(const struct recover_memory *m, struct writer *writer,
-			const struct recover_walk *walk, const struct tail_in *tail,
-			struct recover_counts *counts)
-{
-	struct taking t = { .m = m, .writer = writer, .counts = counts };
-	struct ingest_source source = { .site = recover_sites_get, .thread_name = thread_name };
-	struct recover_sites *sites = NULL;
-	struct writer_totals before, after;
-	struct ingest *ingest = NULL;
-	void *modules = NULL;
-	uint32_t i;
-	int err, index;
-
-	t.written = last_write_found(&m->header, walk, tail);
-	t.data = malloc(m->header.ring_bytes);
-	modules = malloc((size_t)m->header.module_bytes + 1);
-	err = t.data && modules ? 0 : -ENOMEM;
-	if (!err)
-		err = bytes_read(m->fd, modules, m->header.module_bytes, SAFE_MODULES_OFF);
-	if (!err)
-		err = recover_sites_open(&sites, modules, m->header.module_bytes, m->owner);
-	if (!err)
-		err = slabs_take(m, sites);
-	if (!err)
-		err = ingest_open(&ingest, writer, NULL);
-	if (err)
-		goto cleanup;
-	index = process_add(m, writer);
-	if (index < 0) {
-		err = index;
-		goto cleanup;
-	}
-	source.arg = sites;
-	err = ingest_process_add(ingest, (uint32_t)index, m->name, 0, &source, &t.process);
-	writer_totals_get(writer, &before);
-	for (i = 0; i < m->arena_cnt && !err; i++)
-		err = arena_take(&t, i);
-	writer_totals_get(writer, &after);
-	counts->records = after.records - before.records;
-	counts->lost = after.lost - before.lost;
-cleanup:
-	ingest_process_remove(t.process);
-	ingest_close(ingest);
-	recover_sites_close(sites);
-	free(modules);
-	free(t.data);
-	return err;
 }

@@ -19,6 +19,7 @@ struct recover_memory {
 	int fd; /* locked */
 	char *path;
 	uid_t owner;
+	gid_t group;
 	uint64_t size, file_key;
 	uint32_t arena_cnt;
 	struct safe_header header;
@@ -35,6 +36,9 @@ struct recover_memory {
 int recover_memory_open(struct recover_memory *m, const char *path, uid_t owner, pid_t *pid);
 void recover_memory_close(struct recover_memory *m, bool remove);
 
+/* Exactly `bytes`; 0; -EBADMSG: the file ends before; -errno. */
+int recover_memory_read(int fd, void *data, size_t bytes, uint64_t offset);
+
 /* Calls `each` with the path of every file of that kind in SAFE_DIR and, unless NULL, in the folder
  * of `output`, until it returns other than 0, which is returned. */
 int recover_memory_each(const char *output, int (*each)(void *arg, const char *path), void *arg);
@@ -47,9 +51,13 @@ struct recover_counts {
 	uint32_t damaged; /* arenas of which something could not be understood */
 };
 
-/* Hands the writer what is not in the file yet; `walk` and `tail` say what is. */
+/* Hands the writer what is not in the file yet; `walk` and `tail` say what is. In snapshot mode, where
+ * they are not used (NULL), all that there is: `writer` begins a file then. */
 int recover_memory_take(const struct recover_memory *m, struct writer *writer,
 			const struct recover_walk *walk, const struct tail_in *tail,
 			struct recover_counts *counts);
+
+/* Snapshot mode: 1: a dump has all that there is; 0: it has not, or there was none. */
+int recover_memory_dumped(const struct recover_memory *m);
 
 #endif

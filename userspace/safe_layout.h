@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * safe_layout.h - the file on tmpfs that backs the arenas of a process in in-process mode, so that
- * what they hold survives the process: what is where. Written by safe_memory.c, read by recover.c
- * (which trusts nothing of it).
+ * what they hold survives the process: what is where. Written by safe_memory.c, read by
+ * recover_memory.c and recover_take.c (which trust nothing of it).
  *
  *     +--------+---------+---------+----------------+----------------+-- --
  *     | header | strings | modules | arena 0        | arena 1        |

@@ -20,6 +20,7 @@
 
 #define HANDS_TRIES 100
 #define HANDS_REST_NS 100000
+#define LATE_TRIES 10
 
 /*
  * Between reading what an owner may overwrite and reading `reserve`. On x86-64 he makes his stores
@@ -134,20 +135,16 @@ static bool header_take(const struct qslog_arena *arena, struct qslog_arena *out
 	return true;
 }
 
-int snapshot_ring_copy(const struct qslog_arena *arena, uint64_t since, void *to,
-		       struct snapshot_ring *out)
+/* false: the arena was changing hands. *most: what it could have been. */
+static bool ring_copy(const struct qslog_arena *arena, uint64_t since, void *to,
+		      struct snapshot_ring *out, uint64_t *most)
 {
-	const struct timespec rest = {.tv_nsec = HANDS_REST_NS};
 	const uint64_t ring = arena->mask + 1;
 	uint64_t begin, valid, pos, piece, reserve;
 	struct qslog_arena header;
-	int tries;
 
-	for (tries = 0; !header_take(arena, &header); tries++) {
-		if (tries == HANDS_TRIES)
-			return -EAGAIN;
-		(void)nanosleep(&rest, NULL);
-	}
+	if (!header_take(arena, &header))
+		return false;
 	begin = header.head > ring ? header.head - ring : 0;
 	if (begin < since)
 		begin = since;
@@ -166,5 +163,26 @@ int snapshot_ring_copy(const struct qslog_arena *arena, uint64_t since, void *to
 	}
 	snapshot_ring_find(&header, valid, since, out);
 	out->data = out->cnt ? (uint64_t *)to + (out->parts[0].from - begin) / 8 : NULL;
-	return 0;
+	*most = header.head > begin ? header.head - begin : 0;
+	return true;
+}
+
+int snapshot_ring_copy(const struct qslog_arena *arena, uint64_t since, void *to,
+		       struct snapshot_ring *out)
+{
+	const struct timespec rest = {.tv_nsec = HANDS_REST_NS};
+	uint64_t most = 0, got = 0;
+	int tries, late = 0;
+
+	for (tries = 0; tries < HANDS_TRIES; tries++) {
+		if (!ring_copy(arena, since, to, out, &most)) {
+			(void)nanosleep(&rest, NULL);
+			continue;
+		}
+		got = out->cnt ? out->parts[out->cnt - 1].to - out->parts[0].from : 0;
+		/* Whoever loses the CPU amid a piece is overtaken. */
+		if (got >= most / 2 || late++ == LATE_TRIES)
+			return 0;
+	}
+	return -EAGAIN;
 }

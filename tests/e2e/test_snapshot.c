@@ -1,0 +1,788 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_snapshot.c - snapshot mode: the newest records of each thread, all of them from the oldest
+ * that is whole, and none that is torn; on demand, under load, at fatal signals, and after a kill.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "e2e.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define QSLOG_TAG "snap"
+#include "qslog.h"
+#include "reader.h"
+#include "recover.h"
+
+#define ARENA (256u << 10)
+#define RECORD_BYTES 32u /* two integers */
+/* What a mark may leave out of a full arena: a 14th, and the way from one stop to the next. */
+#define WHOLE_BYTES(arena) ((arena) - (arena) / 14 - QSLOG_BATCH_BYTES - 4096)
+
+static int start(const char *path, size_t arena_bytes)
+{
+	struct qslog_options o = QSLOG_OPTIONS_INIT;
+
+	o.path = path;
+	o.snapshot = 1;
+	o.snapshot_signals = 0;
+	o.arena_bytes = arena_bytes;
+	return qslog_start(&o);
+}
+
+/* --- What is in a file */
+
+#define THREADS_MAX 64
+
+struct newest {
+	uint64_t first[THREADS_MAX], next[THREADS_MAX], cnt[THREADS_MAX];
+	uint32_t tid[THREADS_MAX];
+	char name[THREADS_MAX][32];
+	struct reader_totals totals;
+};
+
+static void damage(void *arg, const char *path, uint64_t offset, const char *what)
+{
+	(void)arg;
+	print_error("%s: damaged at byte %llu: %s\n", path, (unsigned long long)offset, what);
+}
+
+/* Each record is (thread, seq), and a text in some that follows from seq. */
+static void record_take(const struct record *r, struct newest *out)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz";
+	const uint64_t thread = r->values[0].u, seq = r->values[1].u;
+	const size_t len = (size_t)(seq / 16 % sizeof(letters));
+
+	assert_int_equal(r->kind, RECORD_LOG);
+	assert_true(thread < THREADS_MAX);
+	if (!out->cnt[thread]) {
+		out->first[thread] = seq;
+		out->tid[thread] = r->thread->tid;
+		snprintf(out->name[thread], sizeof(out->name[thread]), "%s", r->thread->name);
+	} else if (seq != out->next[thread] || r->thread->tid != out->tid[thread]) {
+		fail_msg("thread %llu: %llu behind %llu", (unsigned long long)thread,
+			 (unsigned long long)seq, (unsigned long long)out->next[thread] - 1);
+	}
+	out->next[thread] = seq + 1;
+	out->cnt[thread]++;
+	if (r->format->arg_cnt == 2)
+		return;
+	assert_int_equal(seq % 16, 15);
+	assert_int_equal(r->values[2].len, len);
+	assert_memory_equal(r->values[2].bytes, letters, len);
+}
+
+static void newest_read(const char *path, struct newest *out)
+{
+	const struct record *record;
+	struct reader *reader;
+	int more;
+
+	memset(out, 0, sizeof(*out));
+	assert_int_equal(reader_open(&reader, path, damage, NULL), 0);
+	while ((more = reader_next(reader, &record)) > 0)
+		record_take(record, out);
+	assert_int_equal(more, 0);
+	reader_totals_get(reader, &out->totals);
+	reader_close(reader);
+	assert_int_equal(out->totals.blocks_damaged, 0);
+	assert_int_equal(out->totals.lost, 0);
+	assert_true(out->totals.has_index);
+	assert_false(out->totals.has_tail);
+}
+
+/* Messages of all logs in a file, each on a line; free() it. */
+static char *lines_of(const char *path)
+{
+	const char *const argv[] = {e2e_build("qslog"), "cat", path, NULL};
+	static struct proc p;
+
+	proc_start(&p, argv, NULL);
+	assert_int_equal(proc_wait(&p), 0);
+	return strdup(p.text_out);
+}
+
+/* --- On demand */
+
+static void options(void **state)
+{
+	struct qslog_options o = QSLOG_OPTIONS_INIT;
+	char path[4096];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", e2e_path("options.qslog"));
+	assert_int_equal(qslog_snapshot_dump(path), -ESRCH);
+	o.path = path;
+	o.snapshot = 2;
+	assert_int_equal(qslog_start(&o), -EINVAL);
+	o.snapshot = 1;
+	o.snapshot_signals = -2;
+	assert_int_equal(qslog_start(&o), -EINVAL);
+	o.snapshot_signals = 0;
+	o.path = "/missing/folder/x.qslog";
+	assert_int_equal(qslog_start(&o), -ENOENT);
+	o.path = e2e_path("%n/x.qslog");
+	assert_int_equal(qslog_start(&o), -EINVAL);
+	o.path = path;
+	setenv("QSLOG_SNAPSHOT", "yes", 1);
+	o.snapshot = -1;
+	assert_int_equal(qslog_start(&o), -EINVAL);
+	/* an application that was compiled before the mode was there */
+	setenv("QSLOG_SNAPSHOT", "1", 1);
+	o.size = 48;
+	o.snapshot = 17;
+	assert_int_equal(qslog_start(&o), 0);
+	assert_int_equal(qslog_start(&o), -EALREADY);
+	assert_int_equal(qslog_snapshot_dump(NULL), 0);
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(qslog_stop(), 0);
+	assert_int_equal(qslog_stop(), -ESRCH);
+	assert_int_equal(qslog_snapshot_dump(NULL), -ESRCH);
+	unsetenv("QSLOG_SNAPSHOT");
+	o.size = 40;
+	assert_int_equal(qslog_start(&o), -EINVAL);
+}
+
+/* Logs `arg` records at full speed. */
+static void *fill(void *arg)
+{
+	const uint64_t all = *(const uint64_t *)arg;
+	uint64_t seq;
+
+	for (seq = 0; seq < all; seq++)
+		QSLOGI("{thread} {seq}", 0, seq);
+	return NULL;
+}
+
+static void thread_run(void *(*function)(void *), void *arg)
+{
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, function, arg), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+static void newest_are_kept(void **state)
+{
+	const size_t sizes[] = {ARENA, 512u << 10, 1u << 20, 4u << 20};
+	uint64_t all = 1000000;
+	struct qslog_stats before, after;
+	char path[4096];
+	struct newest got;
+	size_t i;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", e2e_path("newest.qslog"));
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		qslog_stats_get(&before);
+		assert_int_equal(start(path, sizes[i]), 0);
+		thread_run(fill, &all);
+		assert_int_equal(access(path, F_OK), -1); /* nothing before a dump */
+		assert_int_equal(qslog_flush(), 0);
+		assert_int_equal(qslog_snapshot_dump(NULL), 0);
+		newest_read(path, &got);
+		print_message("%zu KiB: %llu of %zu records\n", sizes[i] >> 10,
+			      (unsigned long long)got.cnt[0], sizes[i] / RECORD_BYTES);
+		assert_int_equal(got.next[0], all);
+		assert_true(got.cnt[0] >= WHOLE_BYTES(sizes[i]) / RECORD_BYTES &&
+			    got.cnt[0] <= sizes[i] / RECORD_BYTES);
+		assert_int_equal(qslog_stop(), 0);
+		thread_run(fill, &all); /* nobody listens any more */
+		qslog_stats_get(&after);
+		assert_int_equal(after.recorded - before.recorded, all);
+		assert_int_equal(after.lost, before.lost);
+		assert_int_equal(unlink(path), 0);
+	}
+}
+
+/* What was recorded for somebody else before is not in it. */
+static void begins_at_the_start(void **state)
+{
+	struct qslog_options o = QSLOG_OPTIONS_INIT;
+	char path[4096];
+	struct newest got;
+	uint64_t n;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", e2e_path("begins.qslog"));
+	o.path = e2e_path("other.qslog");
+	o.snapshot = 0;
+	assert_int_equal(qslog_start(&o), 0);
+	QSLOGI("{thread} {seq}", 0, 17);
+	assert_int_equal(qslog_stop(), 0);
+	for (n = 1; n <= 3; n++) {
+		assert_int_equal(start(path, ARENA), 0);
+		QSLOGI("{thread} {seq}", 0, 1000 * n);
+		QSLOGI("{thread} {seq}", 0, 1000 * n + 1);
+		assert_int_equal(qslog_snapshot_dump(NULL), 0);
+		newest_read(path, &got);
+		assert_int_equal(got.first[0], 1000 * n);
+		assert_int_equal(got.cnt[0], 2);
+		/* which does not take it away */
+		assert_int_equal(qslog_snapshot_dump(NULL), 0);
+		newest_read(path, &got);
+		assert_int_equal(got.cnt[0], 2);
+		assert_int_equal(qslog_stop(), 0);
+	}
+	/* and the other way round */
+	assert_int_equal(qslog_start(&o), 0);
+	QSLOGI("{thread} {seq}", 0, 18);
+	assert_int_equal(qslog_stop(), 0);
+	newest_read(o.path, &got);
+	assert_int_equal(got.first[0], 18);
+	assert_int_equal(got.cnt[0], 1);
+}
+
+static void files_count(const char *like, int *cnt)
+{
+	char folder[4096];
+	DIR *dir;
+	struct dirent *entry;
+
+	snprintf(folder, sizeof(folder), "%s", e2e_path(""));
+	dir = opendir(folder);
+	assert_non_null(dir);
+	*cnt = 0;
+	while ((entry = readdir(dir)))
+		*cnt += strstr(entry->d_name, like) != NULL;
+	closedir(dir);
+}
+
+static void paths(void **state)
+{
+	char path[4096], name[4224], cwd[4096];
+	struct newest got;
+	struct stat st, now;
+	int cnt;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", e2e_path("path.%p.%n.qslog"));
+	assert_int_equal(start(path, ARENA), 0);
+	QSLOGI("{thread} {seq}", 0, 0);
+	assert_int_equal(qslog_snapshot_dump(NULL), 0);
+	QSLOGI("{thread} {seq}", 0, 1);
+	assert_int_equal(qslog_snapshot_dump(NULL), 0);
+	snprintf(name, sizeof(name), "path.%d.1.qslog", (int)getpid());
+	newest_read(e2e_path(name), &got);
+	assert_int_equal(got.cnt[0], 1);
+	snprintf(name, sizeof(name), "path.%d.2.qslog", (int)getpid());
+	newest_read(e2e_path(name), &got);
+	assert_int_equal(got.cnt[0], 2);
+
+	errno = 4711;
+	assert_int_equal(qslog_snapshot_dump(""), -EINVAL);
+	assert_int_equal(qslog_snapshot_dump("/missing/folder/x"), -ENOENT);
+	assert_int_equal(qslog_snapshot_dump("/tmp"), -EISDIR);
+	assert_int_equal(qslog_snapshot_dump("/dev/null"), -ESPIPE);
+	assert_int_equal(qslog_snapshot_dump("/proc/self/x"), -ENOENT);
+	assert_int_equal(errno, 4711);
+	assert_int_equal(symlink("/missing", e2e_path("link")), 0);
+	assert_int_equal(qslog_snapshot_dump(e2e_path("link")), -ELOOP);
+	memset(name, 'x', sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	assert_int_equal(qslog_snapshot_dump(name), -ENAMETOOLONG);
+
+	/* The path of the start stays where it was, others are relative; a failure takes nothing away. */
+	snprintf(name, sizeof(name), "%s", e2e_path("given.qslog"));
+	assert_non_null(getcwd(cwd, sizeof(cwd)));
+	assert_int_equal(chdir(e2e_path("")), 0);
+	assert_int_equal(qslog_snapshot_dump("given.qslog"), 0);
+	assert_int_equal(stat(name, &st), 0);
+	assert_int_equal(qslog_snapshot_dump("given.qslog"), 0);
+	assert_int_equal(stat(name, &now), 0);
+	assert_int_not_equal(st.st_ino, now.st_ino); /* another, in its place */
+	assert_int_equal(chdir(cwd), 0);
+	newest_read(name, &got);
+	assert_int_equal(got.cnt[0], 2);
+	assert_int_equal(qslog_stop(), 0);
+	files_count(".tmp", &cnt);
+	assert_int_equal(cnt, 0);
+}
+
+/* A disk that is full, and a file that somebody else is writing. */
+static void failures(void **state)
+{
+	char path[4096], shared[4096], output[4224];
+	const char *workload[] = {e2e_build("tests/fixtures/workload.inproc"), "-s", shared, "-n", "10",
+				  "-e", "wait", NULL};
+	const char *environment[] = {output, NULL};
+	struct shared *s;
+	uint64_t all = 100000;
+	struct stat st;
+	struct proc app;
+	int cnt;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", e2e_path("busy.qslog"));
+	snprintf(shared, sizeof(shared), "%s", e2e_path("shared"));
+	snprintf(output, sizeof(output), "QSLOG_FILE=%s", path);
+	s = shared_open(shared);
+	proc_start(&app, workload, environment);
+	while (shared_total(s) < 10)
+		sched_yield();
+	assert_int_equal(start(path, ARENA), -EBUSY);
+	assert_int_equal(start(e2e_path("free.qslog"), ARENA), 0);
+	assert_int_equal(qslog_snapshot_dump(path), -EBUSY);
+	proc_kill(&app, SIGKILL);
+	assert_int_equal(proc_wait(&app), 128 + SIGKILL);
+	shared_close(s);
+	assert_int_equal(qslog_stop(), 0);
+
+	/* What was not closed is put aside. */
+	assert_int_equal(start(path, ARENA), 0);
+	assert_int_equal(stat(e2e_path("busy.qslog.1"), &st), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	thread_run(fill, &all);
+	if (access("/dev/full", W_OK) == 0 && geteuid() == 0) {
+		const char *mounted = e2e_path("small");
+		char command[4224];
+
+		assert_int_equal(mkdir(mounted, 0700), 0);
+		snprintf(command, sizeof(command), "mount -t tmpfs -o size=16k none %s", mounted);
+		assert_int_equal(system(command), 0);
+		assert_int_equal(qslog_snapshot_dump(e2e_path("small/x.qslog")), -ENOSPC);
+		assert_int_equal(access(e2e_path("small/x.qslog"), F_OK), -1);
+		snprintf(command, sizeof(command), "ls -A %s | wc -l | grep -qx 0 && umount %s",
+			 mounted, mounted);
+		assert_int_equal(system(command), 0);
+		assert_int_equal(rmdir(mounted), 0);
+	}
+	assert_int_equal(qslog_stop(), 0);
+	files_count(".tmp", &cnt);
+	assert_int_equal(cnt, 0);
+}
+
+/* --- Threads */
+
+static struct worker {
+	pthread_t thread;
+	uint64_t index, issued;
+} workers[THREADS_MAX];
+static int workers_end;
+
+static void *work(void *arg)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz";
+	struct worker *w = arg;
+	char name[16];
+	uint64_t seq;
+
+	snprintf(name, sizeof(name), "worker %d", (int)w->index);
+	pthread_setname_np(pthread_self(), name);
+	for (seq = 0; !__atomic_load_n(&workers_end, __ATOMIC_RELAXED); seq++) {
+		if (seq % 16 == 15)
+			QSLOGW("{thread} {seq} {text}", w->index, seq,
+			       qslog_strn(letters, (size_t)(seq / 16 % sizeof(letters))));
+		else
+			QSLOGI("{thread} {seq}", w->index, seq);
+		__atomic_store_n(&w->issued, seq + 1, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+static void workers_begin(int cnt)
+{
+	int i;
+
+	workers_end = 0;
+	for (i = 0; i < cnt; i++) {
+		workers[i].index = (uint64_t)i;
+		workers[i].issued = 0;
+		assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+	}
+	for (i = 0; i < cnt; i++)
+		while (__atomic_load_n(&workers[i].issued, __ATOMIC_ACQUIRE) < 50000)
+			sched_yield();
+}
+
+static void workers_join(int cnt)
+{
+	int i;
+
+	__atomic_store_n(&workers_end, 1, __ATOMIC_RELAXED);
+	for (i = 0; i < cnt; i++)
+		assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+}
+
+static void under_load(void **state)
+{
+	enum { CNT = 3, DUMPS = 40 };
+	const uint64_t fits = (1u << 20) / RECORD_BYTES;
+	uint64_t before[CNT], least = UINT64_MAX, sum = 0;
+	char path[4096];
+	struct newest got;
+	int dump, i;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", e2e_path("load.qslog"));
+	assert_int_equal(start(path, 1u << 20), 0);
+	workers_begin(CNT);
+	for (dump = 0; dump < DUMPS; dump++) {
+		for (i = 0; i < CNT; i++)
+			before[i] = __atomic_load_n(&workers[i].issued, __ATOMIC_ACQUIRE);
+		assert_int_equal(qslog_snapshot_dump(NULL), 0);
+		newest_read(path, &got);
+		for (i = 0; i < CNT; i++) {
+			char name[16];
+
+			snprintf(name, sizeof(name), "worker %d", i);
+			assert_string_equal(got.name[i], name);
+			assert_true(got.next[i] >= before[i]);
+			assert_true(got.next[i] <=
+				    __atomic_load_n(&workers[i].issued, __ATOMIC_ACQUIRE) + 1);
+			/* one in 16 is larger */
+			assert_true(got.cnt[i] >= fits / 3);
+			least = got.cnt[i] < least ? got.cnt[i] : least;
+			sum += got.cnt[i];
+		}
+	}
+	workers_join(CNT);
+	print_message("%llu records at least, %llu on the average\n", (unsigned long long)least,
+		      (unsigned long long)sum / (CNT * DUMPS));
+	assert_int_equal(qslog_stop(), 0);
+}
+
+static void *dump_often(void *arg)
+{
+	int i;
+
+	for (i = 0; i < 10; i++)
+		if (qslog_snapshot_dump(arg))
+			return arg;
+	return NULL;
+}
+
+/* Who asks waits for his turn, and a stop for whoever has asked. */
+static void many_ask(void **state)
+{
+	char paths_of[4][4096];
+	pthread_t threads[4];
+	struct newest got;
+	void *failed;
+	int i;
+
+	(void)state;
+	assert_int_equal(start(e2e_path("ask.qslog"), ARENA), 0);
+	workers_begin(2);
+	for (i = 0; i < 4; i++) {
+		snprintf(paths_of[i], sizeof(paths_of[i]), "%s.%d", e2e_path("ask.qslog"), i / 2);
+		assert_int_equal(pthread_create(&threads[i], NULL, dump_often, paths_of[i]), 0);
+	}
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+		newest_read(paths_of[i], &got);
+		assert_true(got.cnt[0] && got.cnt[1]);
+	}
+	assert_int_equal(pthread_create(&threads[0], NULL, dump_often, paths_of[0]), 0);
+	assert_int_equal(qslog_stop(), 0);
+	assert_int_equal(pthread_join(threads[0], &failed), 0); /* -ESRCH is an answer */
+	newest_read(paths_of[0], &got);
+	workers_join(2);
+}
+
+static void *ten_records(void *arg)
+{
+	const uint64_t index = (uintptr_t)arg;
+	uint64_t seq;
+
+	for (seq = 0; seq < 10; seq++)
+		QSLOGI("{thread} {seq}", index, seq);
+	return NULL;
+}
+
+/* Of 60 that came and went one after the other, the last 16 and one in front of each are there. */
+static void ended_threads(void **state)
+{
+	struct qslog_stats before, after;
+	char path[4096];
+	struct newest got;
+	uintptr_t i;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", e2e_path("ended.qslog"));
+	assert_int_equal(start(path, ARENA), 0);
+	qslog_stats_get(&before);
+	for (i = 0; i < 60; i++)
+		thread_run(ten_records, (void *)i);
+	assert_int_equal(qslog_snapshot_dump(NULL), 0);
+	newest_read(path, &got);
+	for (i = 60 - 16; i < 60; i++)
+		assert_int_equal(got.cnt[i], 10);
+	for (i = 0; i < 60 - 16; i++)
+		assert_true(got.cnt[i] == 0 || got.cnt[i] == 10);
+	print_message("%llu of 600 records\n", (unsigned long long)got.totals.records);
+	assert_true(got.totals.records >= 320);
+	qslog_stats_get(&after);
+	assert_true(after.arenas - before.arenas <= 17); /* their number is bounded all the same */
+	assert_int_equal(after.lost, before.lost);
+	assert_int_equal(qslog_stop(), 0);
+}
+
+/* --- What else is recorded */
+
+static void spans(void **state)
+{
+	const struct record *record;
+	struct reader *reader;
+	char path[4096];
+	int enters = 0, exits = 0, i;
+	struct qslog_context context;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", e2e_path("spans.qslog"));
+	assert_int_equal(start(path, ARENA), 0);
+	{
+		QSLOG_SPAN("outer", "n={n}", 1);
+		QSLOG_LOCAL_PARENT(NULL);
+
+		for (i = 0; i < 20000; i++) {
+			QSLOG_SPAN("inner", "i={i}", i);
+		}
+		assert_int_equal(qslog_context_get(&context), 0);
+		assert_int_equal(qslog_snapshot_dump(NULL), 0);
+	}
+	assert_int_equal(reader_open(&reader, path, damage, NULL), 0);
+	while (reader_next(reader, &record) > 0) {
+		if (record->kind == RECORD_SPAN_ENTER) {
+			assert_string_equal(record->format->name, "inner");
+			assert_int_equal(record->values[0].i, 20000 - 1 - (20000 - 1 - record->values[0].i));
+			enters++;
+		} else {
+			assert_int_equal(record->kind, RECORD_SPAN_EXIT);
+			exits++;
+		}
+	}
+	reader_close(reader);
+	assert_true(enters > 1000 && (enters == exits || enters + 1 == exits));
+	assert_int_equal(qslog_stop(), 0);
+}
+
+static void registered_sites(void **state)
+{
+	const uint8_t types[] = {QSLOG_ARG_STR};
+	struct qslog_site_def def = QSLOG_SITE_DEF_INIT;
+	struct qslog_value value = {.type = QSLOG_ARG_STR, .str = qslog_bytes("text", 4)};
+	char path[4096], *lines;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", e2e_path("registered.qslog"));
+	assert_int_equal(start(path, ARENA), 0);
+	def.format = "made at run time: {}";
+	def.file = "script.lua";
+	def.types = types;
+	def.arg_cnt = 1;
+	assert_int_equal(qslog_log_values(qslog_site_register(&def), &value, 1), 0);
+	assert_int_equal(qslog_snapshot_dump(NULL), 0);
+	lines = lines_of(path);
+	assert_non_null(strstr(lines, "script.lua"));
+	assert_non_null(strstr(lines, "] made at run time: text\n"));
+	free(lines);
+	assert_int_equal(qslog_stop(), 0);
+}
+
+static void child_of_a_fork(void **state)
+{
+	char path[4096], own[4096];
+	struct newest got;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", e2e_path("fork.qslog"));
+	snprintf(own, sizeof(own), "%s", e2e_path("child.qslog"));
+	assert_int_equal(start(path, ARENA), 0);
+	QSLOGI("{thread} {seq}", 0, 0);
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		alarm(20);
+		QSLOGI("{thread} {seq}", 0, 1);
+		if (qslog_snapshot_dump(own) != -ESRCH || qslog_stop() != -ESRCH)
+			_exit(1);
+		if (start(own, ARENA))
+			_exit(2);
+		QSLOGI("{thread} {seq}", 0, 2);
+		if (qslog_snapshot_dump(NULL) || qslog_stop())
+			_exit(3);
+		_exit(0);
+	}
+	QSLOGI("{thread} {seq}", 0, 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(qslog_snapshot_dump(NULL), 0);
+	assert_int_equal(qslog_stop(), 0);
+	newest_read(path, &got);
+	assert_int_equal(got.cnt[0], 2);
+	newest_read(own, &got);
+	assert_int_equal(got.first[0], 2);
+	assert_int_equal(got.cnt[0], 1);
+}
+
+/* --- Fatal signals */
+
+/* What the process `pid` has left in /dev/shm? */
+static bool left_is(pid_t pid)
+{
+	DIR *dir = opendir("/dev/shm");
+	struct dirent *entry;
+	char prefix[64];
+	bool found = false;
+
+	assert_non_null(dir);
+	snprintf(prefix, sizeof(prefix), "qslog-%u-%d-", geteuid(), (int)pid);
+	while ((entry = readdir(dir)))
+		found |= strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
+	closedir(dir);
+	return found;
+}
+
+static void dies_as(const char *path, const char *end, int status, struct proc *app)
+{
+	const char *argv[] = {e2e_build("tests/fixtures/snapshot.inproc"), path, end, NULL};
+
+	proc_start(app, argv, NULL);
+	if (proc_wait(app) != status)
+		fail_msg("%s: status %#x, printed: %s%s", end, app->status, app->text_out,
+			 app->text_err);
+}
+
+/* Number of the "seq N" lines, which have to be consecutive up to 99,999. */
+static unsigned int seqs_of(const char *path, unsigned int *others)
+{
+	const struct record *record;
+	struct reader *reader;
+	unsigned int cnt = 0;
+	int64_t next = -1;
+
+	*others = 0;
+	assert_int_equal(reader_open(&reader, path, damage, NULL), 0);
+	while (reader_next(reader, &record) > 0) {
+		assert_int_equal(record->kind, RECORD_LOG);
+		if (strcmp(record->format->format, "seq {}") != 0) {
+			(*others)++;
+			continue;
+		}
+		assert_true(next < 0 || record->values[0].i == next);
+		next = record->values[0].i + 1;
+		cnt++;
+	}
+	reader_close(reader);
+	assert_int_equal(next, 100000);
+	return cnt;
+}
+
+static void fatal_signals(void **state)
+{
+	static const struct {
+		const char *end;
+		int status;
+		const char *says;
+		unsigned int others; /* records behind the last "seq" */
+		bool left;	     /* memory: handlers of the application may have recorded more */
+	} ends[] = {
+		{"segv", 128 + SIGSEGV, "", 0, false},
+		{"abort", 128 + SIGABRT, "", 0, false},
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+		{"heap", 128 + SIGABRT, "", 0, false},
+		{"overflow", 128 + SIGSEGV, "", 0, false},
+#endif
+		{"trap", 0, "", 0, false},
+		{"fpe", 128 + SIGFPE, "", 0, false},
+		{"bus", 128 + SIGBUS, "", 0, false},
+		{"sys", 128 + SIGSYS, "", 0, false},
+		{"together", 128 + SIGSEGV, "", 4, false},
+		{"handler", 7, "dumped as it was\n", 0, true},
+		{"again", 128 + SIGSEGV, "", 0, true},
+		{"sent", 7, "as it was\n", 0, true},
+		{"survive", 0, "once\n", 1, false},
+	};
+	char path[4096];
+	struct proc app;
+	unsigned int others;
+	size_t i;
+	int cnt;
+
+	(void)state;
+	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		snprintf(path, sizeof(path), "%s", e2e_path("fatal.qslog"));
+		dies_as(path, ends[i].end,
+			strcmp(ends[i].end, "trap") ? ends[i].status :
+#ifdef __x86_64__
+						      128 + SIGILL,
+#else
+						      128 + SIGTRAP,
+#endif
+			&app);
+		assert_string_equal(app.text_out, ends[i].says);
+		print_message("%s: %u records\n", ends[i].end, seqs_of(path, &others));
+		assert_int_equal(seqs_of(path, &others), 100000);
+		assert_int_equal(others, ends[i].others);
+		assert_int_equal(left_is(app.pid), ends[i].left);
+		assert_int_equal(unlink(path), 0);
+		files_count(".tmp", &cnt);
+		assert_int_equal(cnt, 0);
+	}
+}
+
+/* Ends that write no dump: the mode ends, or the process is none that is in it. */
+static void no_dump(void **state)
+{
+	static const struct {
+		const char *end;
+		int status;
+		const char *says;
+	} ends[] = {{"return", 0, ""}, {"child", 0, "none\n"}, {"stopped", 128 + SIGSEGV, ""}};
+	char path[4096];
+	struct proc app;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		snprintf(path, sizeof(path), "%s", e2e_path("none.qslog"));
+		dies_as(path, ends[i].end, ends[i].status, &app);
+		assert_string_equal(app.text_out, ends[i].says);
+		assert_int_equal(access(path, F_OK), -1);
+		assert_false(left_is(app.pid));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(options),
+		cmocka_unit_test(newest_are_kept),
+		cmocka_unit_test(begins_at_the_start),
+		cmocka_unit_test(paths),
+		cmocka_unit_test(failures),
+		cmocka_unit_test(under_load),
+		cmocka_unit_test(many_ask),
+		cmocka_unit_test(ended_threads),
+		cmocka_unit_test(spans),
+		cmocka_unit_test(registered_sites),
+		cmocka_unit_test(child_of_a_fork),
+		cmocka_unit_test(fatal_signals),
+		cmocka_unit_test(no_dump),
+	};
+
+	alarm(300);
+	return cmocka_run_group_tests(tests, e2e_setup, e2e_teardown);
+}
