@@ -765,8 +765,278 @@ static void no_dump(void **state)
 	}
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/* The collector needs the very lock that the crashed thread holds: it gives up after 10 seconds. */
+static void stuck(void **state)
+{
+	char path[4096];
+	const char *argv[] = {e2e_build("tests/fixtures/snapshot.inproc"), path, "heap", NULL};
+	const char *environment[] = {"MALLOC_ARENA_MAX=1", NULL};
+	struct recover_result result;
+	unsigned int others;
+	struct proc app;
+	pid_t pid;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", e2e_path("stuck.qslog"));
+	proc_start(&app, argv, environment);
+	assert_int_equal(proc_wait(&app), 128 + SIGABRT);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(recover_file(path, NULL, &result), -ENOENT);
+	assert_int_equal(recover_snapshots(path, NULL, false, NULL, NULL, &pid), 1);
+	assert_int_equal(seqs_of(path, &others), 100000);
+	assert_false(left_is(app.pid));
+}
+#endif
+
+/* --- Recovery */
+
+static unsigned int seed;
+
+static uint64_t random_below(uint64_t n)
+{
+	return ((uint64_t)(unsigned int)rand_r(&seed) << 16 ^ (unsigned int)rand_r(&seed)) % n;
+}
+
+struct load {
+	struct proc app;
+	struct shared *shared;
+	char path[4096], output[4224];
+};
+
+/* The workload in snapshot mode, writing at full speed or with pauses, until it is killed. */
+static void load_begin(struct load *l, const char *name, int threads, bool pauses)
+{
+	char shared[4096], cnt[16];
+	const char *argv[] = {e2e_build("tests/fixtures/workload.inproc"), "-s", shared, "-t", cnt,
+			      "-n", "1000000000", "-e", "wait", pauses ? "-p" : NULL, NULL};
+	const char *environment[] = {l->output, "QSLOG_SNAPSHOT=1", "QSLOG_ARENA_SIZE=256K", NULL};
+
+	snprintf(shared, sizeof(shared), "%s", e2e_path("shared"));
+	snprintf(cnt, sizeof(cnt), "%d", threads);
+	snprintf(l->path, sizeof(l->path), "%s", e2e_path(name));
+	snprintf(l->output, sizeof(l->output), "QSLOG_FILE=%s", l->path);
+	l->shared = shared_open(shared);
+	proc_start(&l->app, argv, environment);
+}
+
+static void load_kill(struct load *l, uint64_t at)
+{
+	while (shared_total(l->shared) < at)
+		sched_yield();
+	proc_kill(&l->app, SIGKILL);
+	assert_int_equal(proc_wait(&l->app), 128 + SIGKILL);
+	assert_true(left_is(l->app.pid));
+}
+
+/* All that threads of a dead process had recorded last is in the file. */
+static void newest_check(const char *path, const struct load *l, int threads)
+{
+	struct newest got;
+	int i;
+
+	newest_read(path, &got);
+	for (i = 0; i < threads; i++) {
+		const uint64_t issued = l->shared->threads[i].issued;
+
+		if (!issued && !got.cnt[i])
+			continue;
+		assert_true(got.next[i] == issued || got.next[i] == issued + 1);
+		assert_int_equal(got.tid[i], l->shared->threads[i].tid);
+		/* the average record is larger than the least by a little */
+		assert_true(got.cnt[i] == got.next[i] ||
+			    got.cnt[i] >= WHOLE_BYTES(ARENA) / (RECORD_BYTES + 8));
+	}
+}
+
+static void made_path(void *arg, const struct recover_made *made)
+{
+	assert_int_equal(made->error, 0);
+	assert_int_equal(made->result.lost, 0);
+	assert_int_equal(made->result.damaged, 0);
+	assert_int_equal(made->result.unsafe, 0);
+	snprintf(arg, 4096, "%s", made->path);
+}
+
+static void killed(void **state)
+{
+	enum { ROUNDS = 12, THREADS = 3 };
+	struct load l;
+	char made[4096];
+	pid_t pid;
+	int round;
+
+	(void)state;
+	for (round = 0; round < ROUNDS; round++) {
+		const bool pauses = round % 3 == 0;
+
+		load_begin(&l, "killed.qslog", THREADS, pauses);
+		load_kill(&l, 1 + random_below(pauses ? 20000 : 2000000));
+		assert_int_equal(recover_snapshots(l.path, NULL, false, made_path, made, &pid), 1);
+		assert_string_equal(made, l.path);
+		newest_check(made, &l, THREADS);
+		assert_false(left_is(l.app.pid));
+		assert_int_equal(recover_snapshots(l.path, NULL, false, NULL, NULL, &pid), 0);
+		assert_int_equal(unlink(made), 0);
+		shared_close(l.shared);
+	}
+}
+
+/* A dump is never overwritten; processes that live are left alone; the next start recovers. */
+static void places(void **state)
+{
+	char first[4096], made[4096], behind[4224];
+	const char *end[] = {e2e_build("tests/fixtures/snapshot.inproc"), first, "kill", NULL};
+	const char *again[] = {e2e_build("tests/fixtures/snapshot.inproc"), first, "return", NULL};
+	struct newest got;
+	struct load l;
+	struct proc app;
+	unsigned int others;
+	uint64_t all = 1000;
+	pid_t pid;
+	int i;
+
+	(void)state;
+	load_begin(&l, "place.%n.qslog", 1, true);
+	while (shared_total(l.shared) < 100)
+		sched_yield();
+	assert_int_equal(recover_snapshots(l.path, NULL, false, made_path, made, &pid), -EBUSY);
+	assert_int_equal(pid, l.app.pid);
+	load_kill(&l, 200);
+	assert_int_equal(recover_snapshots(e2e_path("place.qslog"), NULL, false, made_path, made, &pid),
+			 0);
+	assert_int_equal(recover_snapshots(l.path, NULL, false, made_path, made, &pid), 1);
+	assert_string_equal(made, e2e_path("place.0.qslog"));
+	newest_check(made, &l, 1);
+	shared_close(l.shared);
+	load_begin(&l, "place.%n.qslog", 1, true);
+	load_kill(&l, 200);
+	assert_int_equal(recover_snapshots(l.path, NULL, false, made_path, made, &pid), 1);
+	assert_string_equal(made, e2e_path("place.0.qslog.1"));
+	newest_check(made, &l, 1);
+	shared_close(l.shared);
+
+	snprintf(first, sizeof(first), "%s", e2e_path("first.qslog"));
+	for (i = 1; i <= 2; i++) {
+		proc_start(&app, end, NULL);
+		assert_int_equal(proc_wait(&app), 128 + SIGKILL);
+		assert_true(left_is(app.pid));
+		pid = app.pid;
+		proc_start(&app, again, NULL);
+		assert_int_equal(proc_wait(&app), 0);
+		assert_false(left_is(pid));
+		assert_int_equal(access(first, F_OK), -1);
+		snprintf(behind, sizeof(behind), "%s.%d", first, i);
+		assert_int_equal(seqs_of(behind, &others), 100000);
+	}
+	/* in the other mode as well */
+	proc_start(&app, end, NULL);
+	assert_int_equal(proc_wait(&app), 128 + SIGKILL);
+	{
+		struct qslog_options o = QSLOG_OPTIONS_INIT;
+
+		o.path = first;
+		o.snapshot = 0;
+		assert_int_equal(qslog_start(&o), 0);
+		thread_run(fill, &all);
+		assert_int_equal(qslog_stop(), 0);
+	}
+	newest_read(first, &got);
+	assert_int_equal(got.cnt[0], 1000);
+	snprintf(behind, sizeof(behind), "%s.3", first);
+	assert_int_equal(seqs_of(behind, &others), 100000);
+}
+
+static void left_path(pid_t pid, char path[320])
+{
+	DIR *dir = opendir("/dev/shm");
+	struct dirent *entry;
+	char prefix[64];
+
+	assert_non_null(dir);
+	snprintf(prefix, sizeof(prefix), "qslog-%u-%d-", geteuid(), (int)pid);
+	while ((entry = readdir(dir)))
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
+			snprintf(path, 320, "/dev/shm/%s", entry->d_name);
+	closedir(dir);
+}
+
+static uint8_t *bytes_load(const char *path, size_t *bytes)
+{
+	FILE *file = fopen(path, "r");
+	struct stat st;
+	uint8_t *data;
+
+	assert_non_null(file);
+	assert_int_equal(fstat(fileno(file), &st), 0);
+	*bytes = (size_t)st.st_size;
+	data = malloc(*bytes);
+	assert_non_null(data);
+	assert_int_equal(fread(data, 1, *bytes, file), *bytes);
+	fclose(file);
+	return data;
+}
+
+static void hostile(void **state)
+{
+	/* the header page, its clocks, an arena's header, what the collector noted, its records */
+	static const size_t places_of[] = {0, 208, 262144, 262144 + 1024, 262144 + 4096};
+	char path[4096], memory[4096], left[320] = "";
+	size_t bytes, cut;
+	uint8_t *good, *bad;
+	struct load l;
+	int i, flips, ret, refused = 0;
+	pid_t pid;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", e2e_path("hostile.qslog"));
+	snprintf(memory, sizeof(memory), "%s", e2e_path("qslog-0-1-0123456789abcdef"));
+	load_begin(&l, "hostile.qslog", 1, false);
+	load_kill(&l, 30000);
+	left_path(l.app.pid, left);
+	good = bytes_load(left, &bytes);
+	assert_int_equal(unlink(left), 0);
+	bad = malloc(bytes);
+	assert_non_null(bad);
+	for (i = 0; i < 300; i++) {
+		FILE *file = fopen(memory, "w");
+
+		memcpy(bad, good, bytes);
+		for (flips = 1 + (int)random_below(8); flips; flips--)
+			bad[places_of[random_below(5)] + random_below(600)] =
+				(uint8_t)random_below(256);
+		cut = i % 10 == 9 ? random_below(bytes) : bytes;
+		assert_non_null(file);
+		assert_int_equal(fwrite(bad, 1, cut, file), cut);
+		assert_int_equal(fclose(file), 0);
+		ret = recover_snapshots(path, memory, false, NULL, NULL, &pid);
+		refused += ret != 1 || access(path, F_OK) != 0;
+		if (access(path, F_OK) == 0) { /* whatever it was, the file is whole */
+			const struct record *record;
+			struct reader_totals totals;
+			struct reader *reader;
+
+			assert_int_equal(reader_open(&reader, path, NULL, NULL), 0);
+			while (reader_next(reader, &record) > 0)
+				;
+			reader_totals_get(reader, &totals);
+			assert_int_equal(totals.blocks_damaged, 0);
+			assert_true(totals.has_index);
+			reader_close(reader);
+			assert_int_equal(unlink(path), 0);
+		}
+	}
+	print_message("%d of 300 refused\n", refused);
+	assert_true(refused > 0 && refused < 300);
+	free(good);
+	free(bad);
+	(void)unlink(memory);
+	shared_close(l.shared);
+}
+
 int main(void)
 {
+	const char *given = getenv("TEST_SEED");
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options),
 		cmocka_unit_test(newest_are_kept),
@@ -781,8 +1051,16 @@ int main(void)
 		cmocka_unit_test(child_of_a_fork),
 		cmocka_unit_test(fatal_signals),
 		cmocka_unit_test(no_dump),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+		cmocka_unit_test(stuck),
+#endif
+		cmocka_unit_test(killed),
+		cmocka_unit_test(places),
+		cmocka_unit_test(hostile),
 	};
 
 	alarm(300);
+	seed = given ? (unsigned int)strtoul(given, NULL, 10) : (unsigned int)time(NULL);
+	print_message("TEST_SEED=%u\n", seed);
 	return cmocka_run_group_tests(tests, e2e_setup, e2e_teardown);
 }
