@@ -1733,6 +1733,9 @@ struct qslog_priv_process {
 	/* Snapshot mode, in which `collector` is off and owners overwrite the oldest: so many ended
 	 * arenas are left alone, and marks are spread over the ring. 0: it is off. */
 	uint32_t ended_kept;
+	/* Not 0: it is to be told of the records of the site, each of them once it is complete
+	 * (`recorded`). All sites ask as long as this is set; in signal handlers, too. */
+	int (*site_chosen)(const struct qslog_site *site, int recorded);
 };
 extern struct qslog_priv_process qslog_priv_process __attribute__((visibility("hidden")));
 extern struct qslog_registry qslog_priv_registry __attribute__((visibility("hidden")));

@@ -720,6 +720,8 @@ static void control_levels_apply(struct qslog_control *control)
 		uint16_t have = __atomic_load_n(word, __ATOMIC_RELAXED) & both;
 		uint16_t want = level < lowest ? 0 : level < all ? both : QSLOG_WORD_COLLECTOR;
 
+		if (want && qslog_priv_process.site_chosen)
+			want = both;
 		if (want & ~have)
 			__atomic_fetch_or(word, want, __ATOMIC_RELAXED);
 		if (have & ~want)
@@ -903,14 +905,22 @@ out:
 	return slot;
 }
 
-/* --- qslog:record. */
+/* --- qslog:record, and the site that snapshot mode waits for. */
+
+static int site_chosen(const struct qslog_site *site, int recorded)
+{
+	int (*const chosen)(const struct qslog_site *, int) =
+		__atomic_load_n(&qslog_priv_process.site_chosen, __ATOMIC_ACQUIRE);
+
+	return chosen && chosen(site, recorded);
+}
 
 int qslog_priv_ask(const struct qslog_control *control, const struct qslog_site *site)
 {
 	const uint16_t *words = control->words;
 	const uint16_t level = __atomic_load_n(&words[level_words[site->level]], __ATOMIC_RELAXED);
 
-	if (__atomic_load_n(&words[QSLOG_WORD_RECORD], __ATOMIC_RELAXED)) {
+	if (__atomic_load_n(&words[QSLOG_WORD_RECORD], __ATOMIC_RELAXED) || site_chosen(site, 0)) {
 		thread_state.asked = control;
 		thread_state.asked_cnt++;
 		qslog_priv_arena->limit = 0; /* of arena_none it is anyway */
@@ -930,6 +940,8 @@ static void record_hit(const struct qslog_control *control, const uint64_t *reco
 	((record_probe *)control->record_probe)(
 		site->format, site->file, site->line, site->level, record,
 		(uint32_t)(*record >> QSLOG_RECORD_SIZE_SHIFT & QSLOG_RECORD_SIZE_MASK) * 8);
+	if (!(*record & QSLOG_RECORD_EXIT))
+		(void)site_chosen(site, 1);
 }
 
 /* Handlers that come amid this see head as it is: where it is behind what is reserved, theirs is not
@@ -1016,6 +1028,7 @@ static void fork_child(void)
 	qslog_priv_process.arena_memory = NULL;
 	qslog_priv_process.sites_added = NULL;
 	qslog_priv_process.ended_kept = 0;
+	qslog_priv_process.site_chosen = NULL;
 	levels_apply();
 }
 

@@ -49,6 +49,8 @@ static struct snapshot {
 	const char *ask_path;
 	int ask_result;
 	uint32_t asked, answered;
+	/* the chosen site: times that it was executed, before the last dump for it and ever */
+	uint32_t triggers_served, triggers;
 	/* fatal signals */
 	uint32_t fatal; /* enum fatal_state */
 	bool fatal_final, fatal_stuck;
@@ -114,6 +116,16 @@ static void fatal_serve(struct snapshot *s)
 	futex_wake(&s->fatal);
 }
 
+static void trigger_serve(struct snapshot *s)
+{
+	const uint32_t triggers = __atomic_load_n(&s->triggers, __ATOMIC_ACQUIRE);
+
+	if (triggers == s->triggers_served)
+		return;
+	s->triggers_served = triggers;
+	(void)dump(s, NULL, false);
+}
+
 static void ask_serve(struct snapshot *s)
 {
 	const uint32_t asked = __atomic_load_n(&s->asked, __ATOMIC_ACQUIRE);
@@ -137,6 +149,7 @@ static void *snapshot_main(void *arg)
 		const uint32_t wake = __atomic_load_n(&s->wake, __ATOMIC_SEQ_CST);
 
 		fatal_serve(s);
+		trigger_serve(s);
 		ask_serve(s);
 		if (__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE))
 			return NULL;
@@ -203,7 +216,18 @@ void collector_snapshot_unload(void)
 		return;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	(void)ask(&snapshot, ASK_KEEP_SITES, NULL);
+	collector_chosen_forget();
 	pthread_setcancelstate(cancel, NULL);
+}
+
+void collector_snapshot_trigger(void)
+{
+	struct snapshot *s = &snapshot;
+
+	if (!collector_snapshot_runs())
+		return;
+	__atomic_add_fetch(&s->triggers, 1, __ATOMIC_SEQ_CST);
+	thread_wake(s);
 }
 
 void collector_snapshot_fatal(bool first, bool final)
@@ -253,6 +277,8 @@ int collector_snapshot_options(struct qslog_options *o)
 	err = flag_read(&o->snapshot_signals, "QSLOG_SNAPSHOT_SIGNALS", 1);
 	if (!o->snapshot_site)
 		o->snapshot_site = secure_getenv("QSLOG_SNAPSHOT_SITE");
+	if (o->snapshot_site && !*o->snapshot_site)
+		o->snapshot_site = NULL;
 	return err;
 }
 
@@ -297,19 +323,24 @@ int collector_snapshot_start(const struct qslog_options *o)
 	struct snapshot *s = &snapshot;
 	int err;
 
-	if (s->pid != getpid()) /* in a forked child these are the parent's, and stay as they are */
+	if (s->pid != getpid()) { /* in a forked child these are the parent's, and stay as they are */
 		collector_safe_end(&s->safe, false);
+		memset(&s->dumper, 0, sizeof(s->dumper));
+	}
 	s->runs = 0;
 	s->pid = getpid();
 	s->stop = 0;
 	s->tid = 0;
 	s->asked = s->answered = 0;
+	s->triggers = s->triggers_served = 0;
 	s->fatal = FATAL_NONE;
 	s->fatal_stuck = false;
 	s->signals = o->snapshot_signals;
 	if (!exit_noted && atexit(exit_note) == 0)
 		exit_noted = 1;
-	err = dumper_open(&s->dumper, o->path);
+	err = collector_chosen_set(o->snapshot_site);
+	if (!err)
+		err = dumper_open(&s->dumper, o->path);
 	if (!err)
 		err = recover_predecessor(s->dumper.path);
 	if (err)
@@ -320,6 +351,8 @@ int collector_snapshot_start(const struct qslog_options *o)
 	if (err)
 		goto fail;
 	__atomic_store_n(&s->runs, 1, __ATOMIC_RELEASE);
+	if (o->snapshot_site)
+		__atomic_store_n(&qslog_priv_process.site_chosen, collector_chosen, __ATOMIC_RELEASE);
 	qslog_priv_collector_levels(1);
 	if (s->signals)
 		collector_signals_install();
@@ -336,6 +369,7 @@ int collector_snapshot_stop(void)
 	struct snapshot *s = &snapshot;
 
 	qslog_priv_collector_levels(0);
+	__atomic_store_n(&qslog_priv_process.site_chosen, NULL, __ATOMIC_RELEASE);
 	if (s->signals)
 		collector_signals_remove();
 	pthread_mutex_lock(&s->asking); /* a dump that is under way is written */

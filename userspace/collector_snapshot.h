@@ -21,6 +21,20 @@ bool collector_snapshot_runs(void); /* in this process */
 void collector_snapshot_unload(void);
 void collector_snapshot_fork_child(void);
 
+/* A chosen site was executed: a dump, which is not waited for. In signal handlers, too. */
+void collector_snapshot_trigger(void);
+
+/* --- collector_chosen.c */
+
+struct qslog_site;
+
+/* "FILE:LINE"; NULL: none. 0 or -EINVAL. */
+int collector_chosen_set(const char *text);
+/* As qslog_priv_process.site_chosen. */
+int collector_chosen(const struct qslog_site *site, int recorded);
+/* Others may come to lie where sites were. */
+void collector_chosen_forget(void);
+
 /* --- collector_signals.c */
 
 void collector_signals_install(void);

@@ -637,6 +637,143 @@ static void child_of_a_fork(void **state)
 	assert_int_equal(got.cnt[0], 1);
 }
 
+/* --- A chosen site */
+
+static void chosen_log(uint64_t seq)
+{
+	QSLOGI("{thread} {seq}", 0, seq);
+}
+enum { CHOSEN_LINE = __LINE__ - 2 };
+
+static void chosen_span(int n)
+{
+	QSLOG_SPAN("chosen", "n={n}", n);
+	QSLOGI("{thread} {seq}", 0, (uint64_t)n);
+}
+enum { CHOSEN_SPAN_LINE = __LINE__ - 3 };
+
+static void chosen_on_signal(int number)
+{
+	(void)number;
+	chosen_log(6);
+}
+
+static int chosen_start(const char *path, const char *file, unsigned int line, int level)
+{
+	struct qslog_options o = QSLOG_OPTIONS_INIT;
+	char site[4224];
+
+	snprintf(site, sizeof(site), "%s:%u", file, line);
+	o.path = path;
+	o.level = level;
+	o.snapshot = 1;
+	o.snapshot_signals = 0;
+	o.arena_bytes = ARENA;
+	o.snapshot_site = site;
+	return qslog_start(&o);
+}
+
+/* It comes by itself. (The test has a deadline.) */
+static void await_file(const char *path)
+{
+	while (access(path, F_OK) != 0)
+		sched_yield();
+}
+
+static void chosen_site(void **state)
+{
+	static const char *const bad[] = {"x.c", "x.c:", ":12", "x.c:0", "x.c:-1", "x.c:12a", "x.c:1e3",
+					  "x.c:4294967296"};
+	static const char *const others[] = {"snapshot.c", "other/test_snapshot.c", "est_snapshot.c",
+					     "test_snapshot.cc"};
+	struct qslog_options o = QSLOG_OPTIONS_INIT;
+	char path[4096];
+	struct newest got;
+	size_t i;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", e2e_path("chosen.qslog"));
+	o.path = path;
+	o.snapshot = 1;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		o.snapshot_site = bad[i];
+		if (qslog_start(&o) != -EINVAL)
+			fail_msg("%s was taken", bad[i]);
+	}
+	/* Other files, another line, a level that is not recorded: none is written, also not at the end. */
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		assert_int_equal(chosen_start(path, others[i], CHOSEN_LINE, -1), 0);
+		chosen_log(0);
+		assert_int_equal(qslog_stop(), 0);
+	}
+	assert_int_equal(chosen_start(path, "test_snapshot.c", CHOSEN_LINE + 1, -1), 0);
+	chosen_log(0);
+	assert_int_equal(qslog_stop(), 0);
+	assert_int_equal(chosen_start(path, "test_snapshot.c", CHOSEN_LINE, QSLOG_LEVEL_WARN), 0);
+	chosen_log(0);
+	assert_int_equal(qslog_stop(), 0);
+	assert_int_equal(access(path, F_OK), -1);
+
+	for (i = 0; i < 3; i++) {
+		const char *const files[] = {"test_snapshot.c", "e2e/test_snapshot.c", __FILE__};
+
+		assert_int_equal(chosen_start(path, files[i], CHOSEN_LINE, -1), 0);
+		QSLOGI("{thread} {seq}", 0, 4);
+		assert_int_equal(access(path, F_OK), -1);
+		errno = 4711;
+		chosen_log(5);
+		assert_int_equal(errno, 4711);
+		await_file(path);
+		newest_read(path, &got);
+		assert_int_equal(got.first[0], 4);
+		assert_int_equal(got.cnt[0], 2); /* that at the site is there */
+		assert_int_equal(unlink(path), 0);
+		signal(SIGUSR1, chosen_on_signal);
+		assert_int_equal(raise(SIGUSR1), 0);
+		signal(SIGUSR1, SIG_DFL);
+		await_file(path);
+		newest_read(path, &got);
+		assert_int_equal(got.cnt[0], 3);
+		assert_int_equal(qslog_stop(), 0);
+		chosen_log(7); /* not any more */
+		assert_int_equal(unlink(path), 0);
+	}
+}
+
+/* A span fires when it is entered. Many at once make one dump or more, and one behind the last. */
+static void chosen_often(void **state)
+{
+	char path[4096], name[4224];
+	struct newest got;
+	int cnt, i;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s", e2e_path("often.%n.qslog"));
+	assert_int_equal(chosen_start(path, "test_snapshot.c", CHOSEN_SPAN_LINE, -1), 0);
+	chosen_span(1);
+	snprintf(name, sizeof(name), "%s", e2e_path("often.1.qslog"));
+	await_file(name);
+	assert_int_equal(qslog_stop(), 0);
+	files_count("often.", &cnt);
+	assert_int_equal(cnt, 1);
+	assert_int_equal(unlink(name), 0);
+
+	assert_int_equal(chosen_start(path, "test_snapshot.c", CHOSEN_LINE, -1), 0);
+	for (i = 0; i < 1000; i++)
+		chosen_log((uint64_t)i);
+	assert_int_equal(qslog_stop(), 0);
+	files_count("often.", &cnt);
+	print_message("%d dumps for 1000 times\n", cnt);
+	assert_true(cnt >= 1 && cnt <= 1000);
+	snprintf(name, sizeof(name), "often.%d.qslog", cnt);
+	newest_read(e2e_path(name), &got);
+	assert_int_equal(got.next[0], 1000);
+	for (; cnt; cnt--) {
+		snprintf(name, sizeof(name), "often.%d.qslog", cnt);
+		assert_int_equal(unlink(e2e_path(name)), 0);
+	}
+}
+
 /* --- Fatal signals */
 
 /* What the process `pid` has left in /dev/shm? */
@@ -1049,6 +1186,8 @@ int main(void)
 		cmocka_unit_test(spans),
 		cmocka_unit_test(registered_sites),
 		cmocka_unit_test(child_of_a_fork),
+		cmocka_unit_test(chosen_site),
+		cmocka_unit_test(chosen_often),
 		cmocka_unit_test(fatal_signals),
 		cmocka_unit_test(no_dump),
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
