@@ -396,11 +396,32 @@ static void consume_all(struct session *s)
 		;
 }
 
+/* Nothing has come of an arena that was there before: what it held then is not the tracer's. */
+static void arena_begin(struct session *s, const struct arena_id *id,
+			const struct arena_state *state)
+{
+	const struct ingest_batch batch = {
+		.registry = id->registry,
+		.arena = id->arena,
+		.tid = state->tid,
+		.key = state->key,
+		.from = state->sent,
+		.resync = true,
+		.baseline = true,
+		.from_records = state->sent_records,
+		.dropped = state->dropped,
+	};
+
+	(void)ingest_batch(target_ingest_process(s->target), &batch);
+}
+
 static void arena_account(void *arg, const struct arena_id *id, const struct arena_state *state)
 {
 	struct session *s = arg;
 	uint64_t troubles[TROUBLE_COUNT];
 
+	if (state->flags & CHUNK_BASELINE)
+		arena_begin(s, id, state);
 	kernel_troubles(s->kernel, troubles);
 	(void)ingest_arena_end(target_ingest_process(s->target), id->registry, id->arena, state->tid,
 			       state->key, state->head, state->records, state->dropped,
