@@ -11,35 +11,35 @@
 
 #include "bench_util.h"
 
-#define RING_BYTES QSLOG_ARENA_BYTES_DEFAULT
 #define RING_SLACK 4096 /* the last record may go over the end */
 #define TEXT_CNT 16
 
-/* Not const and not static, so that no length is known to the compiler. */
-char call_texts[TEXT_CNT][16] = {
+/* Not const and not static, so that no length is known to the compiler; aligned, so that nothing
+ * that is written shares a line with it. */
+char call_texts[TEXT_CNT][16] __attribute__((aligned(64))) = {
 	"alpha-01234", "bravo-01234", "charl-01234", "delta-01234", "echoe-01234", "foxtr-01234",
 	"golfg-01234", "hotel-01234", "india-01234", "julie-01234", "kilok-01234", "limal-01234",
 	"mikem-01234", "novem-01234", "oscar-01234", "papap-01234",
 };
 
-static char first_ring[RING_BYTES + RING_SLACK] __attribute__((aligned(4096)));
-static char *ring = first_ring;
-static uint64_t ring_mask = RING_BYTES - 1;
+/* A thread's own, so that floors of several threads share no line either. */
+static __thread char *ring;
+static __thread uint64_t ring_mask;
 
 int calls_floor_ring(uint64_t bytes)
 {
-	void *grown;
+	void *fresh = NULL;
 
-	if (bytes == ring_mask + 1)
+	if (ring && bytes == ring_mask + 1)
 		return 0;
-	if (!bytes || (bytes & (bytes - 1)))
+	if (bytes & (bytes - 1))
 		return -EINVAL;
-	if (posix_memalign(&grown, 4096, bytes + RING_SLACK))
+	if (bytes && posix_memalign(&fresh, 4096, bytes + RING_SLACK))
 		return -ENOMEM;
-	memset(grown, 0, bytes + RING_SLACK);
-	if (ring != first_ring)
-		free(ring);
-	ring = grown;
+	if (fresh)
+		memset(fresh, 0, bytes + RING_SLACK);
+	free(ring);
+	ring = fresh;
 	ring_mask = bytes - 1;
 	return 0;
 }
@@ -152,6 +152,18 @@ FLOOR_LOOP(a, FLOOR_A_DO)
 FLOOR_LOOP(b, FLOOR_B_DO)
 FLOOR_LOOP(c, FLOOR_C_DO)
 FLOOR_LOOP(span, FLOOR_SPAN_DO)
+
+uint64_t calls_counter(uint64_t cnt)
+{
+	const uint64_t begin = bench_ticks();
+	uint64_t now, i;
+
+	for (i = 0; i < cnt; i++) {
+		now = qslog_priv_counter();
+		BENCH_KEEP(now);
+	}
+	return bench_ticks() - begin;
+}
 
 static const struct {
 	const char *name;

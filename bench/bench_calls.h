@@ -34,13 +34,16 @@ const char *call_kind_name(enum call_kind kind);
 unsigned int call_records(enum call_kind kind); /* per call */
 unsigned int call_bytes(enum call_kind kind);	/* of records per call */
 
-/* The floor's ring is as large as the arena (power of two, 256 KiB at first). 0 or -errno. */
+/* The ring of the calling thread's floors, which must have one: as large as the arena (a power of
+ * two); 0 gives it back. 0 or -errno. */
 int calls_floor_ring(uint64_t bytes);
 
 /* `cnt` calls; returns the counter ticks that they took. */
 uint64_t calls_run(enum call_kind kind, uint64_t cnt, struct call_values *values);
 uint64_t calls_floor_off(uint64_t cnt, struct call_values *values);
 uint64_t calls_floor_on(enum call_kind kind, uint64_t cnt, struct call_values *values);
+/* `cnt` bare reads of the counter, nothing stored. */
+uint64_t calls_counter(uint64_t cnt);
 /* Ticks of every single call, the measuring itself included; kind CALL_KIND_CNT: of nothing. */
 void calls_each(enum call_kind kind, uint32_t cnt, struct call_values *values, uint32_t *ticks);
 

@@ -3,7 +3,7 @@
  * bench_check.c - reads a file that was measured with the reader that everybody uses. The value of
  * call i of thread n is n * CALL_THREAD_OFFSET + i * step; step is odd, so i comes back by
  * multiplying with its inverse. Which n a thread is shows in its first value: only for the right
- * one i is small.
+ * one i is small. Of kind c only the low 32 bits are there, in which fewer threads can be told apart.
  */
 #include "bench_check.h"
 
@@ -17,6 +17,8 @@
 
 #define THREADS_MAX 64
 #define CALLS_MAX (UINT64_C(1) << 40)
+#define C_THREADS_MAX 8
+#define C_CALLS_MAX (UINT64_C(1) << 27)
 
 struct progress {
 	uint32_t tid;
@@ -71,13 +73,23 @@ static struct progress *progress_of(struct checking *c, uint32_t tid)
 	return &c->threads[c->thread_cnt++];
 }
 
+/* How many steps it is from `from` to `value`, both as far as the kind has them. */
+static uint64_t steps_between(const struct checking *c, uint64_t from, uint64_t value)
+{
+	const uint64_t steps = (value - from) * c->inverse;
+
+	return c->kind == CALL_C ? (uint32_t)steps : steps;
+}
+
 static bool from_find(struct checking *c, struct progress *p, uint64_t value)
 {
+	const uint64_t threads = c->kind == CALL_C ? C_THREADS_MAX : THREADS_MAX;
+	const uint64_t calls = c->kind == CALL_C ? C_CALLS_MAX : CALLS_MAX;
 	uint64_t n;
 
-	for (n = 0; n < THREADS_MAX && !p->begun; n++) {
+	for (n = 0; n < threads && !p->begun; n++) {
 		p->from = n * CALL_THREAD_OFFSET;
-		p->begun = (value - p->from) * c->inverse < CALLS_MAX;
+		p->begun = steps_between(c, p->from, value) < calls;
 	}
 	return p->begun;
 }
@@ -92,18 +104,14 @@ static int value_check(struct checking *c, struct progress *p, const struct reco
 		return wrong(c, "number of arguments", r->value_cnt, cnt);
 	if (c->kind == CALL_A)
 		return 0;
-	if (c->kind == CALL_C) {
-		/* Only 32 bits of the value are there: enough for the other two. */
-		if (v[0].type != QSLOG_ARG_INT64 || v[1].type != QSLOG_ARG_DOUBLE ||
-		    v[1].d != (double)v[0].i * 0.5 || v[2].type != QSLOG_ARG_STR || v[2].len != 11 ||
-		    memcmp(v[2].bytes + 5, "-01234", 6) != 0)
-			return wrong(c, "an argument of c", (uint64_t)v[0].i, 0);
-		i = (uint64_t)v[0].i; /* of one thread, counting */
-	} else {
-		if (!p->begun && !from_find(c, p, v->u))
-			return wrong(c, "no thread's value", v->u, 0);
-		i = (v->u - p->from) * c->inverse;
-	}
+	if (c->kind == CALL_C &&
+	    (v[0].type != QSLOG_ARG_INT64 || v[1].type != QSLOG_ARG_DOUBLE ||
+	     v[1].d != (double)v[0].i * 0.5 || v[2].type != QSLOG_ARG_STR || v[2].len != 11 ||
+	     memcmp(v[2].bytes + 5, "-01234", 6) != 0))
+		return wrong(c, "an argument of c", (uint64_t)v[0].i, 0);
+	if (!p->begun && !from_find(c, p, v->u))
+		return wrong(c, "no thread's value", v->u, 0);
+	i = steps_between(c, p->from, v->u);
 	if (i < p->next)
 		return wrong(c, "a call again, or out of order", i, p->next);
 	c->gaps += i - p->next;
@@ -154,6 +162,7 @@ int check_file(struct check *out, const char *path, enum call_kind kind, uint64_
 	reader_totals_get(reader, &totals);
 	reader_close(reader);
 	out->file_bytes = totals.file_bytes;
+	out->threads = c.thread_cnt;
 	out->seconds = (double)(bench_monotonic_ns() - begin) / 1e9;
 	if (err)
 		return err;

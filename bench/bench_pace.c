@@ -27,10 +27,7 @@ struct paced {
 
 static double thread_cpu_seconds(void)
 {
-	struct timespec cpu;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
-	return (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9;
+	return (double)bench_thread_cpu_ns() / 1e9;
 }
 
 static void burst(struct paced *p, struct call_values *values)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * bench_tracer.c - starts qslog-trace of this build on the benchmark's own process, the way a user
- * does, and ends it the way a user does. Its messages come through a pipe: the line that says that
- * it is attached, and the summary. Every wait has an end.
+ * does (the size of the ring buffer is its default, but has to be known here), and ends it the way a
+ * user does. Its messages come through a pipe: the line that says that it is attached, and the
+ * summary. Every wait has an end.
  */
 #include "bench_tracer.h"
 
@@ -93,7 +94,8 @@ static void run(const char *output, pid_t target, int stderr_fd)
 	snprintf(pid, sizeof(pid), "%d", (int)target);
 	if (dup2(stderr_fd, STDERR_FILENO) < 0)
 		_exit(127);
-	execl(path, "qslog-trace", "-p", pid, "-o", output, (char *)NULL);
+	execl(path, "qslog-trace", "-p", pid, "-o", output, "--ring-size", TRACER_RING_TEXT,
+	      (char *)NULL);
 	dprintf(STDERR_FILENO, "cannot run %s: %s\n", path, strerror(errno));
 	_exit(127);
 }

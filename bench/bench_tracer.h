@@ -6,6 +6,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Of the ring buffer between the kernel and it. The first way through it is slower: its memory is
+ * touched for the first time. */
+#define TRACER_RING_TEXT "32M"
+#define TRACER_RING_BYTES (32u << 20)
+
 struct tracer {
 	pid_t pid;
 	int stderr_fd;

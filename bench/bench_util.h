@@ -38,6 +38,8 @@ void bench_remove(const char *path);
 /* The timestamp counter, with nothing before or after it moving across. */
 uint64_t bench_ticks(void);
 uint64_t bench_monotonic_ns(void);
+/* Processor time of the calling thread, the kernel's share included. */
+uint64_t bench_thread_cpu_ns(void);
 void bench_sleep_ns(uint64_t ns);
 
 /* Sorts in place. `p` in 0..1; the value at that rank. NaN and 0 of nothing. */
