@@ -120,8 +120,8 @@ NOT_TESTS := %/lib.sh %/common.sh %/helpers.sh
 SCRIPT_TESTS = $(foreach d,$(1),$(filter-out $(NOT_TESTS),$(wildcard tests/$(d)/*.sh)))
 
 # Benchmarks: bench/NAME.c is a program if NAME is one of these; other files are their helpers.
-# bench/NAME.sh, where there is one, runs it.
-BENCH_NAMES := record kernel writer decode size peers
+# bench/NAME.sh, where there is one, runs it (and bench-record runs bench-code too).
+BENCH_NAMES := record code kernel writer decode size peers
 BENCH_SRCS := $(wildcard $(BENCH_NAMES:%=bench/%.c))
 BENCH_HELPERS := $(filter-out $(BENCH_SRCS),$(wildcard bench/*.c))
 BENCH_BINS := $(patsubst bench/%.c,$(O)/bench/%,$(BENCH_SRCS))
@@ -172,7 +172,7 @@ endif
 ifneq ($(BENCHES),)
 DYNAMIC_HELP += "bench        all of:$(BENCHES:%= %)"
 .PHONY: bench bench-programs $(BENCHES)
-bench: $(BENCHES)
+bench: $(filter-out bench-code,$(BENCHES))
 bench-programs: $(BENCH_BINS)
 $(BENCHES): bench-%: all bench-programs
 	$(Q)$(TEST_ENV) CORPUS='$(CORPUS)' $(if $(wildcard bench/$*.sh),bench/$*.sh,$(O)/bench/$*)
@@ -201,7 +201,7 @@ san-run:
 	$(Q)$(TEST_ENV) tests/run.sh $(UNIT_TESTS) $(call SCRIPT_TESTS,cli)
 
 FORMATTED := $(wildcard usdt/*.[ch] userspace/*.[ch] decoder/*.[ch] bpf/*.[ch] bench/*.[ch] \
-	     examples/*.[ch] examples/*/*.[ch] tests/*/*.[ch])
+	     bench/*/*.[ch] bench/*/*/*.[ch] examples/*.[ch] examples/*/*.[ch] tests/*/*.[ch])
 
 .PHONY: lint
 lint: ## static checks: layering, cppcheck, clang's warnings, shellcheck

@@ -44,7 +44,8 @@ cpp_check() {
 
 first_comments() { # every source says its license first
 	local file bad=0
-	for file in $FORMATTED Makefile scripts/* tests/*.sh tests/*/*.sh .ci/run; do
+	for file in $FORMATTED Makefile scripts/* bench/*.sh bench/*/*.sh bench/*/*.cpp tests/*.sh \
+		tests/*/*.sh .ci/run; do
 		[ -e "$file" ] || continue
 		head -n 3 "$file" | grep -q 'SPDX-License-Identifier:' || { echo "$file: no SPDX line"; bad=1; }
 	done
@@ -53,7 +54,8 @@ first_comments() { # every source says its license first
 
 step layering bash tests/layering/check.sh
 step licenses first_comments
-step shellcheck shellcheck -S warning -x scripts/*.sh tests/run.sh tests/*/*.sh .ci/run
+step shellcheck shellcheck -S warning -x scripts/*.sh bench/*.sh bench/*/*.sh tests/run.sh \
+	tests/*/*.sh .ci/run
 step clang clang_warnings
 step cppcheck cpp_check
 exit $failed
