@@ -133,26 +133,6 @@ int tracer_start(struct tracer *t, const char *output)
 	return err;
 }
 
-/* The letter behind the name in /proc/PID/stat. */
-static char state_read(pid_t pid)
-{
-	char path[64], text[512], *after;
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 'X';
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n <= 0)
-		return 'X';
-	text[n] = '\0';
-	after = strrchr(text, ')');
-	return after && after[1] == ' ' ? after[2] : 'X';
-}
-
 void tracer_idle_wait(const struct tracer *t)
 {
 	const uint64_t until = bench_monotonic_ns() + IDLE_WAIT_NS;
@@ -160,7 +140,7 @@ void tracer_idle_wait(const struct tracer *t)
 
 	while (idle < IDLE_LOOKS && bench_monotonic_ns() < until) {
 		bench_sleep_ns(500000);
-		idle = state_read(t->pid) == 'S' ? idle + 1 : 0;
+		idle = bench_process_state(t->pid) == 'S' ? idle + 1 : 0;
 	}
 }
 

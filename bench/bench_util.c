@@ -82,6 +82,26 @@ static double ns_per_tick_measure(void)
 	return (double)(ns_end - ns) / (double)(bench_ticks() - ticks);
 }
 
+/* The letter behind the name in /proc/PID/stat. */
+char bench_process_state(pid_t pid)
+{
+	char path[64], text[512], *after;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 'X';
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return 'X';
+	text[n] = '\0';
+	after = strrchr(text, ')');
+	return after && after[1] == ' ' ? after[2] : 'X';
+}
+
 /* --- Order statistics */
 
 static int double_compare(const void *a, const void *b)

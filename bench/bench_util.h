@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Keeps a value, or what is in memory, alive at no cost. */
 #define BENCH_KEEP(x) __asm__ volatile("" : "+r"(x))
@@ -41,6 +42,8 @@ uint64_t bench_monotonic_ns(void);
 /* Processor time of the calling thread, the kernel's share included. */
 uint64_t bench_thread_cpu_ns(void);
 void bench_sleep_ns(uint64_t ns);
+/* Of its first thread: 'R' runs or waits for a processor, 'S' sleeps, ... 'X' there is none. */
+char bench_process_state(pid_t pid);
 
 /* Sorts in place. `p` in 0..1; the value at that rank. NaN and 0 of nothing. */
 double bench_percentile(double *values, size_t cnt, double p);

@@ -6,11 +6,13 @@
 #   PEERS="lttng perf"   only these beside qslog   PEERS_ROUNDS=7      rounds
 #   PEERS_KINDS="b"      only these kinds          PEERS_THREADS="1"   only this many threads
 #   PEERS_INSTALL=yes    install with apt what is missing; else it is named and left out
+#   PEERS_SECONDS=330    about how long it may take
 #
 # For each kind and number of threads, every contestant runs in a process of its own
 # (peers/worker.c): the same loops, values and floor, compiled from bench_calls.c with its calls.
 # They take turns, round by round; a round is a few bursts, each next to a burst of the floor, with
 # the consumer at rest in between. Shown are the median of the rounds and their least and greatest.
+# On a busy machine there are fewer rounds than asked for, so that the time is enough for all of it.
 # Then the output of each is read with the peer's own reader: what is in it, and what it says was
 # lost, must be what was issued. At the end LTTng and qslog at given rates, without pauses.
 #
@@ -29,7 +31,10 @@ thread_cnts=${PEERS_THREADS:-1 2}
 all_peers="spdlog-async spdlog-sync lttng uftrace perf bpftrace"
 rates="5000000 10000000"
 rate_seconds=2
-answer_seconds=180
+limit=${PEERS_SECONDS:-330}
+rates_share=$((limit / 4)) # of the time
+heat_ends=8		   # seconds that it takes to end all contestants of a heat
+answer_seconds=120
 failures=0
 dir=
 
@@ -99,7 +104,7 @@ answer() {
 	local line waited=0
 
 	while ! read -r -t 1 -u "${from[$1]}" line; do
-		if [ $((waited += 1)) -ge $answer_seconds ] ||
+		if [ $((waited += 1)) -ge $answer_seconds ] || [ $SECONDS -ge $((limit + 30)) ] ||
 			! kill -0 "${pid[$1]}" 2>/dev/null; then
 			fail "$1: no answer ($2): $(tail -n 3 "$dir/$1.log")"
 			return 1
@@ -120,7 +125,7 @@ worker_gone() { # NAME: ended, whatever it was doing, and its descriptors closed
 	local name=$1
 
 	[ -n "${pid[$name]:-}" ] || return 0
-	pid_end_wait "${pid[$name]}" "${2:-60}" || kill "${pid[$name]}" 2>/dev/null
+	pid_end_wait "${pid[$name]}" "${2:-10}" || kill "${pid[$name]}" 2>/dev/null
 	wait "${pid[$name]}" 2>/dev/null
 	descriptors_close "$name"
 	unset "pid[$name]" "to[$name]" "from[$name]"
@@ -178,12 +183,13 @@ head_print() {
 		records lost
 }
 
-# All contestants that can do this kind, in turns.
-heat() { # KIND THREADS
+# All contestants that can do this kind, in turns; rounds begin until the script's clock says UNTIL,
+# but there is one.
+heat() { # KIND THREADS UNTIL
 	local name names='' round issued consumer_us records lost bytes
 
 	for name in $contestants; do
-		can "$name" "$1" "$2" || continue
+		can "$name" "$1" || continue
 		if worker_begin "$name" "$1" "$2" count "$(warm_bytes "$name")"; then
 			names="$names $name"
 			: >"$dir/$name.rounds"
@@ -194,6 +200,10 @@ heat() { # KIND THREADS
 		fi
 	done
 	for ((round = 0; round < rounds; round++)); do
+		if [ $round -gt 0 ] && [ $SECONDS -ge "$3" ]; then
+			say "# kind $1, $2 threads: only $round rounds, for want of time"
+			break
+		fi
 		for name in $names; do
 			[ -n "${pid[$name]:-}" ] || continue
 			if ask "$name" round; then
@@ -245,6 +255,10 @@ rates_table() {
 		"total us" records lost
 	for rate in $rates; do
 		for name in $contestants; do
+			if [ $SECONDS -ge "$limit" ]; then
+				say "# $name at $rate a second: not measured, for want of time"
+				continue
+			fi
 			case $name in lttng | qslog-*) paced "$name" "$rate" ;; esac
 		done
 	done
@@ -281,14 +295,34 @@ header_print() {
 	# shellcheck disable=SC2016
 	say "# packages  $(dpkg-query -W -f '${Package} ${Version}, ' libspdlog-dev lttng-tools \
 		liblttng-ust-dev uftrace linux-perf bpftrace 2>/dev/null)"
-	say "# $rounds rounds in turns; ns/call: median of the rounds, [least-greatest]"
+	say "# up to $rounds rounds in turns; ns/call: median of the rounds, [least-greatest]"
+}
+
+# Those of each get the same share of the time that is left.
+heats() {
+	local threads kind left=0
+
+	for threads in $thread_cnts; do
+		for kind in $kinds; do
+			heat_is "$kind" "$threads" && left=$((left + 1))
+		done
+	done
+	for threads in $thread_cnts; do
+		for kind in $kinds; do
+			heat_is "$kind" "$threads" || continue
+			heat "$kind" "$threads" \
+				$((SECONDS + (limit - rates_share - SECONDS) / left - heat_ends))
+			left=$((left - 1))
+		done
+	done
 }
 
 main() {
 	peers_choose
 	contestants="$contestants$peers"
-	programs_build
 	lock
+	SECONDS=0
+	programs_build
 	dir=$(mktemp -d "${TMPDIR:-/tmp}/qslog-bench.XXXXXX") || exit 1
 	trap clean_up EXIT
 	trap 'exit 130' INT TERM HUP
@@ -300,11 +334,7 @@ main() {
 	} ;;
 	esac
 	head_print
-	for threads in $thread_cnts; do
-		for kind in $kinds; do
-			heat "$kind" "$threads"
-		done
-	done
+	heats
 	rates_table
 	say "# load at the end $(cut -d ' ' -f 1-3 /proc/loadavg)"
 	[ $failures = 0 ]

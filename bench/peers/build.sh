@@ -1,8 +1,8 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # variables of peers.sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # build.sh - a part of peers.sh: which peers are here, and the programs of all contestants. Each is
-# the worker, two copies of bench_calls.c compiled with its calls, and its own part.
+# the worker, bench_calls.c compiled with its calls, and its own part.
 
 # ---- what is here ---------------------------------------------------------------------------
 
@@ -75,9 +75,7 @@ compile() {
 	shift
 
 	[ -z "$calls" ] || shim=(-I"$here/peers/shim" "-DPEER_CALLS=\"$calls\"")
-	cc "${shim[@]}" -c "$here/bench_calls.c" -o "$obj.calls.o" &&
-		cc "${shim[@]}" -include second_names.h -c "$here/bench_calls.c" \
-			-o "$obj.second.o" || return 1
+	cc "${shim[@]}" -c "$here/bench_calls.c" -o "$obj.calls.o" || return 1
 	for source; do
 		case $source in
 		*.cpp) # shellcheck disable=SC2046

@@ -25,14 +25,13 @@
 #include "bench_pace.h"
 #include "bench_util.h"
 #include "peer.h"
-#include "second.h"
 
 #define BURST_BYTES (UINT64_C(1048576) / 16 * 13) /* of records of qslog: most of an arena */
 #define FLOOR_RING_BYTES (UINT64_C(1) << 20)
 #define BURSTS_MAX 1000
 #define CONSUMERS_MAX 8
 #define THREADS_MAX 2
-#define LIMIT_SECONDS 900
+#define LIMIT_SECONDS 600
 #define REST_LOOKS 4
 #define REST_WAIT_NS UINT64_C(2000000000)
 #define EMPTY_SECONDS 0.1
@@ -59,7 +58,7 @@ struct worker {
 	struct call_values second_values;
 	struct burst second_burst;
 	uint64_t second_cpu_ns;
-	int ending;
+	int second_err, ending;
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -105,6 +104,17 @@ static double consumer_us(const struct worker *w, int ended)
 	return (double)ns / 1e3;
 }
 
+/* One that waits for a processor uses no time either. */
+static int consumer_sleeps(const struct worker *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < w->consumer_cnt; i++)
+		if (bench_process_state(w->consumers[i]) == 'R')
+			return 0;
+	return 1;
+}
+
 static void rest_wait(const struct worker *w)
 {
 	const uint64_t until = bench_monotonic_ns() + REST_WAIT_NS;
@@ -114,27 +124,26 @@ static void rest_wait(const struct worker *w)
 	while (looks < REST_LOOKS && bench_monotonic_ns() < until) {
 		bench_sleep_ns(1000000);
 		now = consumer_us(w, 0);
-		looks = now - last < 100 ? looks + 1 : 0;
+		looks = now - last < 100 && consumer_sleeps(w) ? looks + 1 : 0;
 		last = now;
 	}
 }
 
 /* --- Bursts */
 
-static void burst_run(struct worker *w, struct call_values *values, struct burst *b, int second)
+static void burst_run(struct worker *w, struct call_values *values, struct burst *b)
 {
 	uint64_t cpu;
 
 	if (w->thread_cnt > 1)
 		pthread_barrier_wait(&w->barrier);
-	b->floor_ticks = second ? second_calls_floor_on(w->kind, w->burst_calls, values) :
-				  calls_floor_on(w->kind, w->burst_calls, values);
+	b->floor_ticks = calls_floor_on(w->kind, w->burst_calls, values);
 	if (w->thread_cnt > 1)
 		pthread_barrier_wait(&w->barrier);
 	cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	b->ticks = calls_run(w->kind, w->burst_calls, values);
 	b->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
-	if (second)
+	if (values == &w->second_values)
 		w->second_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	if (w->thread_cnt > 1)
 		pthread_barrier_wait(&w->barrier);
@@ -144,12 +153,15 @@ static void *second_main(void *arg)
 {
 	struct worker *w = arg;
 
-	for (;;) {
+	w->second_err = calls_floor_ring(FLOOR_RING_BYTES);
+	pthread_barrier_wait(&w->barrier);
+	while (!w->second_err) {
 		pthread_barrier_wait(&w->barrier);
 		if (w->ending)
 			return NULL;
-		burst_run(w, &w->second_values, &w->second_burst, 1);
+		burst_run(w, &w->second_values, &w->second_burst);
 	}
+	return NULL;
 }
 
 /* Both threads; the result is their mean. */
@@ -157,7 +169,7 @@ static void burst_both(struct worker *w, struct burst *b)
 {
 	if (w->thread_cnt > 1)
 		pthread_barrier_wait(&w->barrier);
-	burst_run(w, &w->values, b, 0);
+	burst_run(w, &w->values, b);
 	if (w->thread_cnt > 1) {
 		b->ticks = (b->ticks + w->second_burst.ticks) / 2;
 		b->floor_ticks = (b->floor_ticks + w->second_burst.floor_ticks) / 2;
@@ -262,8 +274,6 @@ static int begin(struct worker *w, uint64_t warm_bytes)
 
 	err = calls_floor_ring(FLOOR_RING_BYTES);
 	if (!err)
-		err = second_calls_floor_ring(FLOOR_RING_BYTES);
-	if (!err)
 		err = peer.start(w->output, &child);
 	if (!err)
 		err = consumers_find(w, child);
@@ -276,6 +286,9 @@ static int begin(struct worker *w, uint64_t warm_bytes)
 			err = -pthread_create(&w->thread, NULL, second_main, w);
 		if (err)
 			return err;
+		pthread_barrier_wait(&w->barrier);
+		if (w->second_err)
+			return w->second_err;
 	}
 	for (bytes = 0; bytes < warm_bytes; bytes += w->burst_calls * call_bytes(w->kind))
 		burst_both(w, &b);
