@@ -13,6 +13,7 @@
 #   hot      the different instructions of a recorded call, to the return: bytes, and how many are
 #            executed (and, behind +, those in libc: strlen, memcpy)
 #   off      the same of a call that nobody listens to
+#   only     bytes of hot that off does not execute: those behind the question whether somebody listens
 #   gaps     times that a call does not go on with the next instruction (calls and returns left
 #            out), hot / off: what is passed over there is other code
 #   cold     bytes in .text.unlikely, where the linker collects what is cold, and (hot) how many
@@ -103,8 +104,8 @@ pointers() { # COMPILER KIND
 	done | awk '{ n += $1 } END { print n }'
 }
 
-# "hot_bytes hot_instructions libc off_bytes off_instructions gaps_on gaps_off reached in_cold slow"
-# of a kind; reached: bytes outside .text.unlikely that either call executes
+# "hot_bytes hot_instructions libc off_bytes off_instructions only gaps_on gaps_off reached in_cold
+# slow" of a kind; reached: bytes outside .text.unlikely that either call executes
 path_sum() { # INSTRUCTIONS STEPS KIND
 	awk -v kind="$3" '
 		FNR == NR { bytes[$1] = $2; name[$1] = $3; order[$1] = NR; next }
@@ -117,6 +118,7 @@ path_sum() { # INSTRUCTIONS STEPS KIND
 				sum[$1] += bytes[$3]
 				if (!($3 in either)) {
 					either[$3] = 1
+					only[$1] += bytes[$3] # off comes first
 					if (name[$3] !~ /\.cold$/)
 						reached += bytes[$3]
 				}
@@ -133,16 +135,16 @@ path_sum() { # INSTRUCTIONS STEPS KIND
 		}
 		END {
 			print sum["on"] + 0, executed["on"] + 0, libc["on"] + 0, sum["off"] + 0, \
-				executed["off"] + 0, gaps["on"] + 0, gaps["off"] + 0, reached + 0, \
+				executed["off"] + 0, only["on"] + 0, gaps["on"] + 0, gaps["off"] + 0, reached + 0, \
 				in_cold["on"] + in_cold["off"] + 0, slow + 0
 		}' "$1" "$2"
 }
 
 row() { # COMPILER KIND
-	local name=${1##*/} hot hot_cnt libc off off_cnt gaps gaps_off reached in_cold slow
+	local name=${1##*/} hot hot_cnt libc off off_cnt only gaps gaps_off reached in_cold slow
 	local cold text data relocs beside
 
-	read -r hot hot_cnt libc off off_cnt gaps gaps_off reached in_cold slow <<<"$(path_sum \
+	read -r hot hot_cnt libc off off_cnt only gaps gaps_off reached in_cold slow <<<"$(path_sum \
 		"$out/$name.instructions" "$out/$name.steps" "$2")"
 	read -r cold text data <<<"$(sizes "$1" "$2")"
 	relocs=$(($(pointers "$1" "$2") * 24))
@@ -151,12 +153,13 @@ row() { # COMPILER KIND
 		fail "$name, kind $2: no recorded call was followed"
 		return 1
 	fi
-	printf '%-8s %-5s %5d %5d%-4s %5d %5d %5s %6s %7d %6d %7d\n' "$name" "$2" "$hot" "$hot_cnt" \
-		"$([ "$libc" = 0 ] || echo "+$libc")" "$off" "$off_cnt" "$gaps/$gaps_off" \
+	printf '%-8s %-5s %5d %5d%-4s %5d %5d %5d %5s %6s %7d %6d %7d\n' "$name" "$2" "$hot" "$hot_cnt" \
+		"$([ "$libc" = 0 ] || echo "+$libc")" "$off" "$off_cnt" "$only" "$gaps/$gaps_off" \
 		"$cold$([ "$in_cold" = 0 ] || echo "($in_cold)")" "$beside" "$data" "$relocs"
-	printf 'result: bench=code compiler=%s kind=%s hot_bytes=%d hot_instructions=%d off_bytes=%d cold_bytes=%d site_bytes=%d beside_bytes=%d reloc_bytes=%d\n' \
-		"$name" "$2" "$hot" "$hot_cnt" "$off" "$cold" "$data" "$beside" "$relocs"
-	[ "$2" != b ] || goals="$goals$(goal "$name, kind b, hot path" 100 "$hot" bytes)"$'\n'
+	printf 'result: bench=code compiler=%s kind=%s hot_bytes=%d hot_instructions=%d off_bytes=%d cold_bytes=%d site_bytes=%d only_bytes=%d beside_bytes=%d reloc_bytes=%d\n' \
+		"$name" "$2" "$hot" "$hot_cnt" "$off" "$cold" "$data" "$only" "$beside" "$relocs"
+	[ "$2" != b ] || goals="$goals$(goal "$name, kind b, hot path, the whole call of the function" 100 \
+		"$hot" bytes)"$'\n'"  ($only of them only while somebody listens)"$'\n'
 	off_gaps=$((off_gaps + gaps_off)) cold_cnt=$((cold_cnt + in_cold))
 }
 
@@ -182,7 +185,7 @@ measure() { # COMPILER
 	done
 	goals="$goals$(goal "$name, all kinds, off: times that other code is in the line of a call" 0 \
 		"$off_gaps" "")"$'\n'
-	goals="$goals$(goal "$name, all kinds, recorded: instructions executed among the cold code" 0 \
+	goals="$goals$(goal "$name, all kinds: instructions of a call executed among the cold code" 0 \
 		"$cold_cnt" "")"$'\n'
 }
 
@@ -191,8 +194,8 @@ for tool in objdump readelf pkg-config; do
 done
 mkdir -p "$out" || exit 1
 echo "# bench-code, $(uname -m): bytes of a site, -O2"
-printf '%-8s %-5s %5s %9s %5s %5s %5s %6s %7s %6s %7s\n' compiler kind hot 'executed ' off executed \
-	gaps cold beside site relocs
+printf '%-8s %-5s %5s %9s %5s %5s %5s %5s %6s %7s %6s %7s\n' compiler kind hot 'executed ' off exec. \
+	only gaps cold beside site relocs
 for compiler in ${CODE_COMPILERS:-"${CC:-gcc}" "${CLANG:-clang}" "${CXX:-g++}"}; do
 	measure "$compiler"
 done
