@@ -323,9 +323,10 @@ extern "C" {
 #define QSLOGE_LIMIT(per_second, ...) QSLOG_PRIV_LIMIT(QSLOG_LEVEL_ERROR, per_second, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
 #define QSLOGF_LIMIT(per_second, ...) QSLOG_PRIV_LIMIT(QSLOG_LEVEL_FATAL, per_second, QSLOG_PRIV_FILE_TAG, __VA_ARGS__)
 
-/* QSLOG_MIN_LEVEL (an enum qslog_level, defined before the include): sites below it leave no code.
+/* QSLOG_MIN_LEVEL (an enum qslog_level by its name, or its number; defined before the include): sites
+ * below it leave neither code nor data, whether the compiler optimises or not.
  * QSLOG_DISABLE: none does, and where only macros are used the runtime need not be linked.
- * Arguments are compiled all the same. */
+ * Arguments are compiled all the same. (Of QSLOG_SPAN_BEGIN the variable is left, and its end.) */
 #ifndef QSLOG_MIN_LEVEL
 #define QSLOG_MIN_LEVEL QSLOG_LEVEL_VERBOSE
 #endif
@@ -380,10 +381,7 @@ struct qslog_span {
 #endif
 
 #define QSLOG_SPAN(...) QSLOG_PRIV_SPAN_SCOPED(__COUNTER__, __VA_ARGS__)
-#define QSLOG_SPAN_BEGIN(var, ...)                                                          \
-	QSLOG_PRIV_SPAN_SITE(QSLOG_PRIV_CAT(qslog_priv_site_of_, var), __VA_ARGS__);         \
-	struct qslog_span var =                                                             \
-		QSLOG_PRIV_SPAN_ENTER(QSLOG_PRIV_CAT(qslog_priv_site_of_, var), __VA_ARGS__)
+#define QSLOG_SPAN_BEGIN(var, ...) QSLOG_PRIV_SPAN_NAMED(var, __VA_ARGS__)
 #define QSLOG_SPAN_END(var) qslog_span_end(&(var))
 
 /* ---------------------------------------------------------------------------------------------
@@ -1006,7 +1004,7 @@ QSLOG_PRIV_INLINE int qslog_priv_span_recordable(void)
 	return qslog_priv_local.line.announced != QSLOG_PRIV_STALE;
 }
 
-/* --- How many arguments a format takes; -1: not known ("{0}", or more than the limit). C++ counts
+/* --- How many arguments a format takes; -1: not known ("{0}", or in C more than nine). C++ counts
  * while it compiles; in C the optimiser folds this for a literal, and what it cannot fold is not
  * checked. */
 #ifdef __cplusplus
@@ -1037,28 +1035,24 @@ extern "C" {
 void qslog_priv_placeholder_mismatch(void)
 	__attribute__((error("qslog: the format has another number of placeholders than there are "
 			     "arguments")));
-/* Before strchr is folded the compiler thinks of paths that lead over the end of the literal. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Warray-bounds"
+/* Without branches, so that nothing of it is left where only little is folded (gcc -Og); more steps
+ * would make the compiler inline less of what records. */
 #define QSLOG_PRIV_PLACEHOLDER_STEP                                                                 \
-	f = __builtin_strchr(f, '{');                                                               \
-	if (!f)                                                                                     \
-		return cnt;                                                                         \
-	if (f[1] >= '0' && f[1] <= '9')                                                             \
-		return -1;                                                                          \
-	cnt += f[1] != '{';                                                                         \
-	f += f[1] == '{' ? 2 : 1;
+	f += __builtin_strcspn(f, "{");                                                             \
+	open = f[0] != '\0';                                                                        \
+	f += open;                                                                                  \
+	unknown |= open & ((unsigned char)(f[0] - '0') <= 9);                                       \
+	cnt += open & (f[0] != '{');                                                                \
+	f += open & (f[0] == '{');
 QSLOG_PRIV_INLINE int qslog_priv_placeholders(const char *f)
 {
-	int cnt = 0;
+	int cnt = 0, unknown = 0, open;
 
 	QSLOG_PRIV_PLACEHOLDER_STEP QSLOG_PRIV_PLACEHOLDER_STEP QSLOG_PRIV_PLACEHOLDER_STEP
 	QSLOG_PRIV_PLACEHOLDER_STEP QSLOG_PRIV_PLACEHOLDER_STEP QSLOG_PRIV_PLACEHOLDER_STEP
 	QSLOG_PRIV_PLACEHOLDER_STEP QSLOG_PRIV_PLACEHOLDER_STEP QSLOG_PRIV_PLACEHOLDER_STEP
-	QSLOG_PRIV_PLACEHOLDER_STEP
-	return -1;
+	return cnt | -(unknown | (f[0] != '\0'));
 }
-#pragma GCC diagnostic pop
 #define QSLOG_PRIV_CHECK(format, cnt)                                                               \
 	do {                                                                                        \
 		const int qslog_priv_takes = qslog_priv_placeholders(format);                       \
@@ -1387,6 +1381,7 @@ QSLOG_PRIV_INLINE uint64_t qslog_priv_write(const struct qslog_site *site, uint6
 }
 
 #define QSLOG_PRIV_M_TYPE(i, a) (uint8_t)decltype(qslog_priv_take(a))::type,
+#define QSLOG_PRIV_M_COMPILE(i, a) (void)qslog_priv_take(a);
 #define QSLOG_PRIV_M_ARG(i, a) , a
 #define QSLOG_PRIV_WRITE(each, site, id, start, ...)                                                \
 	start = qslog_priv_write(site, id each(QSLOG_PRIV_M_ARG, __VA_ARGS__));
@@ -1394,6 +1389,7 @@ QSLOG_PRIV_INLINE uint64_t qslog_priv_write(const struct qslog_site *site, uint6
 extern "C" {
 #else
 #define QSLOG_PRIV_M_TYPE(i, a) (uint8_t)QSLOG_PRIV_TYPE(a),
+#define QSLOG_PRIV_M_COMPILE(i, a) (void)QSLOG_PRIV_TAKE(a);
 #define QSLOG_PRIV_TYPE(x)                                                                          \
 	_Generic((x), _Bool: QSLOG_ARG_BOOL, char: QSLOG_ARG_CHAR, unsigned char: QSLOG_ARG_UINT8,  \
 		 signed char: QSLOG_ARG_INT64, short: QSLOG_ARG_INT64, int: QSLOG_ARG_INT64,        \
@@ -1459,23 +1455,70 @@ extern "C" {
 	}
 #endif /* __cplusplus */
 
-#ifdef QSLOG_DISABLE
-#define QSLOG_PRIV_LOG(...)                                                                         \
-	do {                                                                                        \
-		if (0)                                                                              \
-			QSLOG_PRIV_LOG_ALWAYS(__VA_ARGS__);                                         \
-	} while (0)
-#else
-#define QSLOG_PRIV_LOG(...) QSLOG_PRIV_LOG_ALWAYS(__VA_ARGS__)
+/* --- Which sites are compiled: QSLOG_PRIV_AT(level)(kept, stripped) is one of the two. The
+ * preprocessor chooses, since a compiler that does not optimise keeps the data of dead code. */
+#define QSLOG_PRIV_NUMBER_QSLOG_LEVEL_VERBOSE 10
+#define QSLOG_PRIV_NUMBER_QSLOG_LEVEL_DEBUG 11
+#define QSLOG_PRIV_NUMBER_QSLOG_LEVEL_INFO 12
+#define QSLOG_PRIV_NUMBER_QSLOG_LEVEL_WARN 13
+#define QSLOG_PRIV_NUMBER_QSLOG_LEVEL_ERROR 14
+#define QSLOG_PRIV_NUMBER_QSLOG_LEVEL_FATAL 15
+#define QSLOG_PRIV_NUMBER_QSLOG_LEVEL_COUNT 16
+#define QSLOG_PRIV_NUMBER_0 10
+#define QSLOG_PRIV_NUMBER_1 11
+#define QSLOG_PRIV_NUMBER_2 12
+#define QSLOG_PRIV_NUMBER_3 13
+#define QSLOG_PRIV_NUMBER_4 14
+#define QSLOG_PRIV_NUMBER_5 15
+#define QSLOG_PRIV_NUMBER_6 16
+#define QSLOG_PRIV_MIN_NUMBER QSLOG_PRIV_CAT(QSLOG_PRIV_NUMBER_, QSLOG_MIN_LEVEL)
+#if QSLOG_PRIV_MIN_NUMBER < 10
+#error "qslog: QSLOG_MIN_LEVEL is none of enum qslog_level"
 #endif
-#define QSLOG_PRIV_LOG_ALWAYS(level_, tag_, ...)                                                    \
+#define QSLOG_PRIV_KEPT(kept, stripped) kept
+#define QSLOG_PRIV_STRIPPED(kept, stripped) stripped
+#define QSLOG_PRIV_AT(level) \
+	QSLOG_PRIV_CAT(QSLOG_PRIV_AT_, QSLOG_PRIV_CAT(QSLOG_PRIV_NUMBER_, level))
+#if defined(QSLOG_DISABLE) || QSLOG_PRIV_MIN_NUMBER > 10
+#define QSLOG_PRIV_AT_10 QSLOG_PRIV_STRIPPED
+#else
+#define QSLOG_PRIV_AT_10 QSLOG_PRIV_KEPT
+#endif
+#if defined(QSLOG_DISABLE) || QSLOG_PRIV_MIN_NUMBER > 11
+#define QSLOG_PRIV_AT_11 QSLOG_PRIV_STRIPPED
+#else
+#define QSLOG_PRIV_AT_11 QSLOG_PRIV_KEPT
+#endif
+#if defined(QSLOG_DISABLE) || QSLOG_PRIV_MIN_NUMBER > 12
+#define QSLOG_PRIV_AT_12 QSLOG_PRIV_STRIPPED
+#else
+#define QSLOG_PRIV_AT_12 QSLOG_PRIV_KEPT
+#endif
+#if defined(QSLOG_DISABLE) || QSLOG_PRIV_MIN_NUMBER > 13
+#define QSLOG_PRIV_AT_13 QSLOG_PRIV_STRIPPED
+#else
+#define QSLOG_PRIV_AT_13 QSLOG_PRIV_KEPT
+#endif
+#if defined(QSLOG_DISABLE) || QSLOG_PRIV_MIN_NUMBER > 14
+#define QSLOG_PRIV_AT_14 QSLOG_PRIV_STRIPPED
+#else
+#define QSLOG_PRIV_AT_14 QSLOG_PRIV_KEPT
+#endif
+#if defined(QSLOG_DISABLE) || QSLOG_PRIV_MIN_NUMBER > 15
+#define QSLOG_PRIV_AT_15 QSLOG_PRIV_STRIPPED
+#else
+#define QSLOG_PRIV_AT_15 QSLOG_PRIV_KEPT
+#endif
+
+#define QSLOG_PRIV_LOG(level_, ...)                                                                 \
+	QSLOG_PRIV_AT(level_)(QSLOG_PRIV_LOG_KEPT, QSLOG_PRIV_LOG_STRIPPED)(level_, __VA_ARGS__)
+#define QSLOG_PRIV_LOG_KEPT(level_, tag_, ...)                                                      \
 	do {                                                                                        \
 		static const struct qslog_site qslog_priv_site =                                    \
 			QSLOG_PRIV_SITE(QSLOG_PRIV_EACH, QSLOG_SITE_LOG, level_, tag_,              \
 					QSLOG_PRIV_FIRST(__VA_ARGS__), (const char *)0,             \
 					__VA_ARGS__);                                               \
-		const uint64_t qslog_priv_on =                                                      \
-			QSLOG_PRIV_COMPILED(level_) ? qslog_priv_listeners(level_) : 0;             \
+		const uint64_t qslog_priv_on = qslog_priv_listeners(level_);                        \
 		QSLOG_PRIV_CHECK(QSLOG_PRIV_FIRST(__VA_ARGS__),                                     \
 				 0 QSLOG_PRIV_EACH(QSLOG_PRIV_M_ONE, __VA_ARGS__));                 \
 		if (QSLOG_PRIV_UNLIKELY(qslog_priv_on) &&                                           \
@@ -1487,62 +1530,73 @@ extern "C" {
 			(void)qslog_priv_counter_;                                                  \
 		}                                                                                   \
 	} while (0)
+/* Arguments are compiled, and no variable becomes unused. (No loop: clang -O0 leaves a jump of it.) */
+#define QSLOG_PRIV_COMPILE(each, text_, format, ...)                                                \
+	__extension__({                                                                             \
+		QSLOG_PRIV_CHECK(format, 0 each(QSLOG_PRIV_M_ONE, __VA_ARGS__));                    \
+		if (0) {                                                                            \
+			(void)sizeof("" format);                                                    \
+			(void)sizeof(text_);                                                        \
+			each(QSLOG_PRIV_M_COMPILE, __VA_ARGS__)                                     \
+		}                                                                                   \
+	})
+#define QSLOG_PRIV_LOG_STRIPPED(level_, tag_, ...) \
+	QSLOG_PRIV_COMPILE(QSLOG_PRIV_EACH, tag_, QSLOG_PRIV_FIRST(__VA_ARGS__), __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_STRIPPED(...)                                                               \
+	QSLOG_PRIV_COMPILE(QSLOG_PRIV_SPAN_EACH, "" QSLOG_PRIV_FIRST(__VA_ARGS__),                  \
+			   QSLOG_PRIV_SECOND(__VA_ARGS__), __VA_ARGS__)
 
-#ifdef QSLOG_DISABLE
-#define QSLOG_PRIV_COMPILED(level) 0
-#else
-#define QSLOG_PRIV_COMPILED(level) ((level) >= QSLOG_MIN_LEVEL)
-#endif
-#define QSLOG_PRIV_EVERY_N(level_, n_, ...)                                                         \
+#define QSLOG_PRIV_EVERY_N(level_, ...)                                                             \
+	QSLOG_PRIV_AT(level_)(QSLOG_PRIV_EVERY_N_KEPT, QSLOG_PRIV_FEWER_STRIPPED)(level_, __VA_ARGS__)
+#define QSLOG_PRIV_EVERY_N_KEPT(level_, n_, ...)                                                    \
 	do {                                                                                        \
 		static uint32_t qslog_priv_calls;                                                   \
-		if (QSLOG_PRIV_COMPILED(level_) &&                                                  \
-		    QSLOG_PRIV_UNLIKELY(qslog_priv_listeners(level_))) {                            \
+		if (QSLOG_PRIV_UNLIKELY(qslog_priv_listeners(level_))) {                            \
 			uint32_t qslog_priv_call =                                                  \
 				__atomic_load_n(&qslog_priv_calls, __ATOMIC_RELAXED);               \
 			__atomic_store_n(&qslog_priv_calls, qslog_priv_call + 1, __ATOMIC_RELAXED); \
 			if (qslog_priv_call % (uint32_t)(n_) == 0)                                  \
-				QSLOG_PRIV_LOG(level_, __VA_ARGS__);                                \
+				QSLOG_PRIV_LOG_KEPT(level_, __VA_ARGS__);                           \
 		}                                                                                   \
 	} while (0)
-#define QSLOG_PRIV_LIMIT(level_, per_second_, tag_, ...)                                            \
+#define QSLOG_PRIV_LIMIT(level_, ...)                                                               \
+	QSLOG_PRIV_AT(level_)(QSLOG_PRIV_LIMIT_KEPT, QSLOG_PRIV_FEWER_STRIPPED)(level_, __VA_ARGS__)
+#define QSLOG_PRIV_LIMIT_KEPT(level_, per_second_, tag_, ...)                                       \
 	do {                                                                                        \
 		static struct qslog_priv_limit qslog_priv_limited;                                  \
-		if (QSLOG_PRIV_COMPILED(level_) &&                                                  \
-		    QSLOG_PRIV_UNLIKELY(qslog_priv_listeners(level_))) {                            \
+		if (QSLOG_PRIV_UNLIKELY(qslog_priv_listeners(level_))) {                            \
 			uint64_t qslog_priv_left_out = 0;                                           \
 			if (qslog_priv_limit_pass(&qslog_priv_limited, (uint32_t)(per_second_),     \
 						  &qslog_priv_left_out)) {                          \
 				if (qslog_priv_left_out)                                            \
-					QSLOG_PRIV_LOG(level_, tag_,                                \
+					QSLOG_PRIV_LOG_KEPT(level_, tag_,                           \
 						       "{left_out} calls left out by the limit of " \
 						       "{per_second} a second",                     \
 						       qslog_priv_left_out,                         \
 						       (uint32_t)(per_second_));                    \
-				QSLOG_PRIV_LOG(level_, tag_, __VA_ARGS__);                          \
+				QSLOG_PRIV_LOG_KEPT(level_, tag_, __VA_ARGS__);                     \
 			}                                                                           \
 		}                                                                                   \
 	} while (0)
+#define QSLOG_PRIV_FEWER_STRIPPED(level_, number_, ...)                                             \
+	__extension__({                                                                             \
+		if (0)                                                                              \
+			(void)(uint32_t)(number_);                                                  \
+		QSLOG_PRIV_LOG_STRIPPED(level_, __VA_ARGS__);                                       \
+	})
 
 #define QSLOG_PRIV_SPAN_SITE(site, ...)                                                             \
 	static const struct qslog_site site = QSLOG_PRIV_SITE(                                      \
 		QSLOG_PRIV_SPAN_EACH, QSLOG_SITE_SPAN, QSLOG_SPAN_LEVEL, QSLOG_PRIV_FILE_TAG,       \
 		QSLOG_PRIV_SECOND(__VA_ARGS__), "" QSLOG_PRIV_FIRST(__VA_ARGS__), __VA_ARGS__)
-#ifdef QSLOG_DISABLE
-#define QSLOG_PRIV_SPAN_ENTER(site_, ...) {&site_, 0, 0, 0}
-#else
-#define QSLOG_PRIV_SPAN_ENTER(...) QSLOG_PRIV_SPAN_ENTER_ALWAYS(__VA_ARGS__)
-#endif
-#define QSLOG_PRIV_SPAN_ENTER_ALWAYS(site_, ...)                                                    \
+#define QSLOG_PRIV_SPAN_ENTER(site_, ...)                                                           \
 	__extension__({                                                                             \
 		struct qslog_span qslog_priv_span = {&site_, 0, 0, 0};                              \
 		int qslog_priv_recordable = 1;                                                      \
-		uint64_t qslog_priv_on = QSLOG_PRIV_COMPILED(QSLOG_SPAN_LEVEL) ?                    \
-						 qslog_priv_listeners(QSLOG_SPAN_LEVEL) : 0;        \
+		const uint64_t qslog_priv_on = qslog_priv_listeners(QSLOG_SPAN_LEVEL);              \
 		QSLOG_PRIV_CHECK(QSLOG_PRIV_SECOND(__VA_ARGS__),                                    \
 				 0 QSLOG_PRIV_SPAN_EACH(QSLOG_PRIV_M_ONE, __VA_ARGS__));            \
-		if (QSLOG_PRIV_COMPILED(QSLOG_SPAN_LEVEL) &&                                        \
-		    QSLOG_PRIV_UNLIKELY(qslog_priv_on | qslog_priv_local.line.depth)) {             \
+		if (QSLOG_PRIV_UNLIKELY(qslog_priv_on | qslog_priv_local.line.depth)) {             \
 			if (QSLOG_PRIV_UNLIKELY(qslog_priv_local.line.depth)) {                     \
 				const struct qslog_priv_nest qslog_priv_nest =                      \
 					qslog_priv_span_nest();                                     \
@@ -1568,19 +1622,62 @@ extern "C" {
 		qslog_priv_span;                                                                    \
 	})
 #define QSLOG_PRIV_SPAN_SCOPED(n, ...)                                                              \
+	QSLOG_PRIV_AT(QSLOG_SPAN_LEVEL)(QSLOG_PRIV_SPAN_SCOPED_KEPT,                                \
+					QSLOG_PRIV_SPAN_SCOPED_STRIPPED)(n, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_SCOPED_KEPT(n, ...)                                                         \
 	QSLOG_PRIV_SPAN_SITE(QSLOG_PRIV_CAT(qslog_priv_span_site_, n), __VA_ARGS__);                \
 	struct qslog_span QSLOG_PRIV_CAT(qslog_priv_span_, n)                                       \
-		__attribute__((cleanup(qslog_span_end), unused)) =                                          \
+		__attribute__((cleanup(qslog_span_end), unused)) =                                  \
 			QSLOG_PRIV_SPAN_ENTER(QSLOG_PRIV_CAT(qslog_priv_span_site_, n), __VA_ARGS__)
+#ifdef __cplusplus
+#define QSLOG_PRIV_SPAN_SCOPED_STRIPPED(n, ...) QSLOG_PRIV_SPAN_STRIPPED(__VA_ARGS__)
+#else
+/* A declaration as the other one is (C90 wants those first), of something that has no bytes. */
+__extension__ struct qslog_priv_nothing {
+};
+#define QSLOG_PRIV_SPAN_SCOPED_STRIPPED(n, ...)                                                     \
+	__extension__ struct qslog_priv_nothing QSLOG_PRIV_CAT(qslog_priv_span_, n)                 \
+		__attribute__((unused)) = __extension__({                                           \
+			QSLOG_PRIV_SPAN_STRIPPED(__VA_ARGS__);                                       \
+			(struct qslog_priv_nothing){};                                              \
+		})
+#endif
+
+/* What is declared stays, since it may be copied and passed on. */
+#define QSLOG_PRIV_SPAN_NAMED(var, ...)                                                             \
+	QSLOG_PRIV_AT(QSLOG_SPAN_LEVEL)(QSLOG_PRIV_SPAN_NAMED_KEPT,                                 \
+					QSLOG_PRIV_SPAN_NAMED_STRIPPED)(var, __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_NAMED_KEPT(var, ...)                                                        \
+	QSLOG_PRIV_SPAN_SITE(QSLOG_PRIV_CAT(qslog_priv_site_of_, var), __VA_ARGS__);                \
+	struct qslog_span var =                                                                     \
+		QSLOG_PRIV_SPAN_ENTER(QSLOG_PRIV_CAT(qslog_priv_site_of_, var), __VA_ARGS__)
+#define QSLOG_PRIV_SPAN_NAMED_STRIPPED(var, ...)                                                    \
+	struct qslog_span var = __extension__({                                                     \
+		struct qslog_span qslog_priv_span = {NULL, 0, 0, 0};                                \
+		QSLOG_PRIV_SPAN_STRIPPED(__VA_ARGS__);                                               \
+		qslog_priv_span;                                                                    \
+	})
 
 #define QSLOG_PRIV_LINE_SCOPED(n, context)                                                          \
+	QSLOG_PRIV_AT(QSLOG_SPAN_LEVEL)(QSLOG_PRIV_LINE_SCOPED_KEPT,                                \
+					QSLOG_PRIV_LINE_SCOPED_STRIPPED)(n, context)
+#define QSLOG_PRIV_LINE_SCOPED_KEPT(n, context)                                                     \
 	static const struct qslog_site QSLOG_PRIV_CAT(qslog_priv_line_site_, n) =                   \
 		QSLOG_PRIV_SITE(QSLOG_PRIV_EACH, QSLOG_SITE_CONTEXT, QSLOG_SPAN_LEVEL,              \
 				QSLOG_PRIV_FILE_TAG, "", (const char *)0, "");                      \
 	struct qslog_local_parent QSLOG_PRIV_CAT(qslog_priv_line_, n)                               \
 		__attribute__((cleanup(qslog_local_parent_end), unused)) =                          \
 			qslog_priv_line_open(&QSLOG_PRIV_CAT(qslog_priv_line_site_, n), context)
+#define QSLOG_PRIV_LINE_SCOPED_STRIPPED(n, context)                                                 \
+	struct qslog_local_parent QSLOG_PRIV_CAT(qslog_priv_line_, n)                               \
+		__attribute__((cleanup(qslog_local_parent_end), unused)) =                          \
+			qslog_priv_line_open(NULL, context)
 
+#ifdef QSLOG_DISABLE
+#define QSLOG_PRIV_COMPILED(level) 0
+#else
+#define QSLOG_PRIV_COMPILED(level) ((level) >= QSLOG_MIN_LEVEL)
+#endif
 static inline struct qslog_local_parent qslog_priv_line_open(const struct qslog_site *site,
 							     const struct qslog_context *context)
 {
