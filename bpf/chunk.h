@@ -20,7 +20,7 @@
 enum chunk_entry {
 	CHUNK_PUSH = 0,	   /* qslog:batch */
 	CHUNK_PULL = 1,	   /* task iterator */
-	CHUNK_HARVEST = 2  /* the process ends */
+	CHUNK_HARVEST = 2  /* the process ends, or executes another program */
 };
 
 enum chunk_flag {
@@ -77,7 +77,9 @@ struct arena_state {
 struct proc_entry {
 	__u64 registry[PROC_REGISTRIES_MAX]; /* addresses; 0: none */
 	__u32 attached; /* the thread through which the probes are attached, by tid */
-	__u32 harvested; /* 1: the process has ended, everything readable was copied */
+	__u32 harvested; /* 1: the program has ended, everything readable was copied */
+	__u32 executes;	 /* 1: another program is about to take its place */
+	__u32 pad;
 	__u64 pulled;	 /* number of the last pull that has been here */
 };
 

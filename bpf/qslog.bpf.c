@@ -6,7 +6,8 @@
  *   push     a thread traps into qslog:batch with up to 32 KiB of new records;
  *   pull     the tracer reads a task iterator, which visits what quiet threads have not pushed;
  *   harvest  a process ends: its memory is still there when the exit tracepoint fires (kernels
- *            from 6.16 on), or when a fatal signal is delivered and exit_group is entered.
+ *            from 6.16 on), or when a fatal signal is delivered and exit_group is entered; or it
+ *            executes another program.
  * For every arena the map `arenas` says up to which position chunks were submitted. A chunk that
  * finds no room in the ring buffer changes nothing there, so that the next entry tries again as
  * long as the owner has not overwritten it; and then a mark of the owner says how many are lost.
@@ -57,6 +58,7 @@ __u64 pull_number;	 /* counts up by the tracer before each pull */
 __u32 pull_baseline;	 /* 1: arenas that exist already begin where they are now */
 __u64 selftest_hits;
 __u32 attached_gone;	 /* threads through which probes were attached, and that have ended */
+__u32 executed;		 /* processes that have become another program */
 
 static __always_inline void trouble_count(__u32 what)
 {
@@ -360,7 +362,7 @@ int BPF_USDT(on_batch, void *arena, __u64 key, __u64 from, __u64 to, __u64 recor
 		return 0;
 	}
 	proc = bpf_map_lookup_elem(&procs, &tgid);
-	if (!proc)
+	if (!proc || proc->harvested)
 		return 0;
 	c.id.tgid = tgid;
 	/* Which registry does not matter to the copying; the probe's cookie says it. */
@@ -511,11 +513,47 @@ static __always_inline int thread_ended(void)
 }
 
 /* The last thread of the group: nobody runs in user space any more. Where the kernel says which
- * that is (6.16), the memory is still there too. */
+ * that is (6.16), the memory is still there too. The others end before it at their own time, or
+ * because another one executes a program. */
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task, bool group_dead)
 {
-	return group_dead ? harvest(true) : thread_ended();
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct proc_entry *proc = bpf_map_lookup_elem(&procs, &tgid);
+
+	if (group_dead)
+		return harvest(true);
+	if (proc && proc->executes)
+		harvest(false);
+	return thread_ended();
+}
+
+/* Another program is about to take the place of this one: what fails from here on is fatal. */
+SEC("tp_btf/sched_prepare_exec")
+int on_exec_begin(void *ctx)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct proc_entry *proc = bpf_map_lookup_elem(&procs, &tgid);
+
+	if (!proc)
+		return 0;
+	proc->executes = 1; /* before: the other threads are still running */
+	return harvest(false);
+}
+
+/* It has: the arenas, and the threads that wrote them, are no more. */
+SEC("tp_btf/sched_process_exec")
+int on_executed(void *ctx)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct proc_entry *proc = bpf_map_lookup_elem(&procs, &tgid);
+
+	if (!proc || proc->harvested)
+		return 0;
+	proc->harvested = 1;
+	__sync_fetch_and_add(&executed, 1);
+	wake_tracer(true);
+	return 0;
 }
 
 /* Kernels before 6.16: each thread as it gets the signal that kills it... */
@@ -531,6 +569,19 @@ int BPF_PROG(on_signal, int signal, struct kernel_siginfo *info, struct k_sigact
 /* ... and before the exit that the process chose itself. */
 SEC("tracepoint/syscalls/sys_enter_exit_group")
 int on_exit_group(void *ctx)
+{
+	return harvest(false);
+}
+
+/* A program that is executed, or not: that is seen later. Others of its threads get SIGKILL. */
+SEC("tracepoint/syscalls/sys_enter_execve")
+int on_execve(void *ctx)
+{
+	return harvest(false);
+}
+
+SEC("tracepoint/syscalls/sys_enter_execveat")
+int on_execveat(void *ctx)
 {
 	return harvest(false);
 }

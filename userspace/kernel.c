@@ -23,12 +23,14 @@ void qslog_priv_batch_probe(const void *arena, uint64_t key, uint64_t from, uint
 /* Of the ring buffer, at most half of it: kept free for what a dying process leaves. */
 #define HARVEST_ROOM_BYTES (8u << 20)
 
+#define ENDS_MAX 5 /* programs at the end of processes */
+
 struct kernel {
 	struct qslog_bpf *skel;
 	struct ring_buffer *ring;
 	struct kernel_options options;
 	struct bpf_link *pull;
-	struct bpf_link *ends[2];
+	struct bpf_link *ends[ENDS_MAX];
 	int64_t consumed, budget; /* bytes of data, of the kernel_consume() under way */
 };
 
@@ -137,8 +139,11 @@ static int programs_load(struct kernel *k, struct why *why)
 	k->skel->rodata->config.wakeup_bytes = k->options.ring_bytes / 8;
 	k->skel->rodata->config.harvest_by_signal = !early;
 	bpf_program__set_autoload(k->skel->progs.on_exit, early);
+	bpf_program__set_autoload(k->skel->progs.on_exec_begin, early);
 	bpf_program__set_autoload(k->skel->progs.on_signal, !early);
 	bpf_program__set_autoload(k->skel->progs.on_exit_group, !early);
+	bpf_program__set_autoload(k->skel->progs.on_execve, !early);
+	bpf_program__set_autoload(k->skel->progs.on_execveat, !early);
 	err = bpf_map__set_max_entries(k->skel->maps.chunks, k->options.ring_bytes);
 	if (err)
 		return why_set(why, err, "ring buffer of %u bytes: %s", k->options.ring_bytes,
@@ -153,12 +158,17 @@ static int programs_load(struct kernel *k, struct why *why)
 
 static int ends_attach(struct kernel *k, struct why *why)
 {
-	struct bpf_program *early[] = {k->skel->progs.on_exit, NULL};
-	struct bpf_program *late[] = {k->skel->progs.on_signal, k->skel->progs.on_exit_group};
+	struct bpf_program *early[ENDS_MAX] = {
+		k->skel->progs.on_executed, k->skel->progs.on_exit, k->skel->progs.on_exec_begin,
+	};
+	struct bpf_program *late[ENDS_MAX] = {
+		k->skel->progs.on_executed, k->skel->progs.on_signal, k->skel->progs.on_exit_group,
+		k->skel->progs.on_execve, k->skel->progs.on_execveat,
+	};
 	struct bpf_program **programs = k->skel->rodata->config.harvest_by_signal ? late : early;
 	int i, err;
 
-	for (i = 0; i < 2 && programs[i]; i++) {
+	for (i = 0; i < ENDS_MAX && programs[i]; i++) {
 		k->ends[i] = bpf_program__attach(programs[i]);
 		err = -errno;
 		if (!k->ends[i])
@@ -230,12 +240,14 @@ fail:
 
 void kernel_close(struct kernel *k)
 {
+	int i;
+
 	if (!k)
 		return;
 	ring_buffer__free(k->ring);
 	bpf_link__destroy(k->pull);
-	bpf_link__destroy(k->ends[0]);
-	bpf_link__destroy(k->ends[1]);
+	for (i = 0; i < ENDS_MAX; i++)
+		bpf_link__destroy(k->ends[i]);
 	qslog_bpf__destroy(k->skel);
 	free(k);
 }
@@ -245,6 +257,11 @@ void kernel_close(struct kernel *k)
 uint32_t kernel_attached_gone(const struct kernel *k)
 {
 	return __atomic_load_n(&k->skel->bss->attached_gone, __ATOMIC_ACQUIRE);
+}
+
+uint32_t kernel_executed(const struct kernel *k)
+{
+	return __atomic_load_n(&k->skel->bss->executed, __ATOMIC_ACQUIRE);
 }
 
 int kernel_process_add(struct kernel *k, pid_t tgid, pid_t attached, const uint64_t *registries,

@@ -47,6 +47,8 @@ void kernel_process_remove(struct kernel *k, pid_t tgid);
 
 /* How many threads through which probes were attached have ended. */
 uint32_t kernel_attached_gone(const struct kernel *k);
+/* How many processes that were added have executed another program since: they have ended. */
+uint32_t kernel_executed(const struct kernel *k);
 
 /* Copies what the traced processes have not pushed; `baseline`: notes where their arenas are. */
 int kernel_pull(struct kernel *k, bool baseline);

@@ -372,6 +372,11 @@ int session_run(struct session *s, enum session_end *end, struct why *why)
 		if (n < 0 && errno != EINTR)
 			return why_set(why, -errno, "epoll_wait: %s", strerror(errno));
 		timeout = kernel_consume(s->kernel, CONSUME_BYTES) >= CONSUME_BYTES ? 0 : -1;
+		if (kernel_executed(s->kernel)) {
+			s->target_ended = true;
+			*end = SESSION_TARGET_EXECUTED;
+			return 0;
+		}
 		follow(s);
 		for (i = 0; i < n; i++) {
 			if (events[i].data.fd == s->timer) {

@@ -14,7 +14,8 @@ struct session;
 enum session_end {
 	SESSION_INTERRUPTED, /* SIGINT, SIGTERM, SIGHUP */
 	SESSION_DURATION,    /* -d */
-	SESSION_TARGET_ENDED
+	SESSION_TARGET_ENDED,
+	SESSION_TARGET_EXECUTED /* another program */
 };
 
 /* Everything up to the point where records are being recorded. */

@@ -24,6 +24,10 @@ const char *e2e_path(const char *name);
 /* A program of the build: "qslog-trace", "tests/fixtures/workload". */
 const char *e2e_build(const char *name);
 
+/* The signal way of harvesting attaches to tracepoints of system calls by their numbers there: where
+ * it is not mounted, this process and its children get it in a mount namespace of their own. */
+void e2e_tracefs(void);
+
 struct proc {
 	pid_t pid;
 	int pidfd;

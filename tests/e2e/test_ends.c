@@ -10,11 +10,6 @@
 
 #include <cmocka.h>
 
-#include <errno.h>
-#include <stdio.h>
-#include <sys/mount.h>
-#include <unistd.h>
-
 #include "e2e.h"
 
 #include <sched.h>
@@ -179,10 +174,7 @@ int main(void)
 		INPROC("flush-kill", 128 + SIGKILL, 8, false),
 	};
 
-	/* The signal way of harvesting attaches to a tracepoint of a system call by its number there. */
-	if (access("/sys/kernel/tracing/events", F_OK) &&
-	    mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL) && errno != EBUSY)
-		perror("mount tracefs");
+	e2e_tracefs();
 	alarm(170);
 	seed = given ? (unsigned int)strtoul(given, NULL, 10) : (unsigned int)time(NULL);
 	print_message("TEST_SEED=%u\n", seed);

@@ -282,35 +282,84 @@ static const char *rounds(const char *few, const char *many)
 
 static void fork_inproc(void **state)
 {
-	const char *const modes[] = {"fork", "exec"};
-	const char *more[] = {rounds("30", "1000"), NULL};
-	struct result r = {.sources = CHILD_SOURCE};
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < 2; i++) {
-		inproc_run(&r, "safety_fork", modes[i], more, "block");
-		account(&r, modes[i]);
-		assert_int_equal(r.lost, 0);
-		assert_int_equal(r.shared->issued[CHILD_SOURCE], CHILD_RECORDS);
-		result_free(&r);
-	}
-}
-
-static void fork_kernel(void **state)
-{
-	const char *const modes[] = {"fork", "exec", "bare"};
+	const char *const modes[] = {"fork", "exec", "vfork"};
 	const char *more[] = {rounds("30", "1000"), NULL};
 	struct result r = {.sources = CHILD_SOURCE};
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < 3; i++) {
-		kernel_run(&r, "safety_fork", modes[i], more, 0);
+		inproc_run(&r, "safety_fork", modes[i], more, "block");
 		account(&r, modes[i]);
-		assert_int_equal(r.shared->issued[CHILD_SOURCE], CHILD_RECORDS);
+		assert_int_equal(r.lost, 0);
+		assert_int_equal(r.shared->issued[CHILD_SOURCE], i < 2 ? CHILD_RECORDS : 0);
 		result_free(&r);
 	}
+}
+
+static void fork_kernel(void **state)
+{
+	const char *const modes[] = {"fork", "exec", "bare", "vfork"};
+	const char *more[] = {rounds("30", "1000"), NULL};
+	struct result r = {.sources = CHILD_SOURCE};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		kernel_run(&r, "safety_fork", modes[i], more, 0);
+		account(&r, modes[i]);
+		assert_int_equal(r.shared->issued[CHILD_SOURCE], i < 3 ? CHILD_RECORDS : 0);
+		result_free(&r);
+	}
+}
+
+/* Executed by the process itself, while its threads log: each of the two may be amid a call. */
+#define SELF_CUT 2
+
+static void self_check(const struct result *r, uint64_t issued, const char *what)
+{
+	print_message("%s: %llu issued before, %llu in the file, %llu lost\n", what,
+		      (unsigned long long)issued, (unsigned long long)r->delivered,
+		      (unsigned long long)r->lost);
+	assert_true(issued > 10000);
+	assert_true(r->delivered + r->lost >= issued);
+	assert_true(r->delivered + r->lost <= issued + SELF_CUT);
+}
+
+/* What is executed finds that its predecessor has died, and keeps its file as FILE.1. */
+static void self_inproc(void **state)
+{
+	struct result r = {.cut = true}, before = {.cut = true};
+	char file[4096];
+
+	(void)state;
+	snprintf(file, sizeof(file), "%s", e2e_path("inproc.qslog.1"));
+	(void)unlink(file);
+	inproc_run(&r, "safety_fork", "self", NULL, "block");
+	assert_int_equal(r.delivered, CHILD_RECORDS);
+	assert_int_equal(r.lost, 0);
+	before.shared = r.shared;
+	file_take(file, &before);
+	self_check(&before, r.issued - CHILD_RECORDS, "self, in-process");
+	assert_int_equal(before.lost, 0);
+	result_free(&r);
+}
+
+/* The tracer's process ends there. */
+static void self_kernel(void **state)
+{
+	struct result r = {.cut = true};
+
+	(void)state;
+	kernel_run(&r, "safety_fork", "self", NULL, 0);
+	self_check(&r, r.issued - CHILD_RECORDS, "self, kernel");
+	result_free(&r);
+	/* as on kernels before 6.16 */
+	setenv("QSLOG_TRACE_HARVEST_BY_SIGNAL", "1", 1);
+	kernel_run(&r, "safety_fork", "self", NULL, 0);
+	unsetenv("QSLOG_TRACE_HARVEST_BY_SIGNAL");
+	self_check(&r, r.issued - CHILD_RECORDS, "self, kernel, by signal");
+	result_free(&r);
 }
 
 /* Children that start collectors of their own, in files of their own. */
@@ -551,6 +600,8 @@ int main(void)
 		cmocka_unit_test(step_inproc),
 		cmocka_unit_test(fork_inproc),
 		cmocka_unit_test(fork_kernel),
+		cmocka_unit_test(self_inproc),
+		cmocka_unit_test(self_kernel),
 		cmocka_unit_test(fork_restart),
 		cmocka_unit_test(fork_daemon),
 		cmocka_unit_test(short_inproc),
@@ -569,6 +620,7 @@ int main(void)
 	soak = getenv("SOAK") != NULL;
 	if (getenv("CMOCKA_FILTER"))
 		cmocka_set_test_filter(getenv("CMOCKA_FILTER"));
+	e2e_tracefs();
 	alarm(soak ? 3000 : 450);
 	return cmocka_run_group_tests(tests, e2e_setup, e2e_teardown);
 }
