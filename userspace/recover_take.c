@@ -79,7 +79,7 @@ static int ring_read(const struct taking *t, uint64_t ring_offset, uint64_t pos,
 		uint32_t size;
 
 		memcpy(&word, t->data + at, sizeof(word));
-		size = (uint32_t)(word >> QSLOG_RECORD_SIZE_SHIFT & 0x7fff) * 8;
+		size = (uint32_t)(word >> QSLOG_RECORD_SIZE_SHIFT & QSLOG_RECORD_SIZE_MASK) * 8;
 		if (size < QSLOG_RECORD_HEADER_BYTES || size > QSLOG_RECORD_BYTES_MAX ||
 		    size > bytes - at)
 			break;

@@ -144,6 +144,10 @@ int main(int argc, char **argv)
 
 	alarm(60);
 	o.path = argv[argc - 1];
+	{ /* records with the id of a span */
+		QSLOG_LOCAL_PARENT(NULL);
+		QSLOG_SPAN("in a line");
+	}
 	def.types = types;
 	def.arg_cnt = 1;
 	def.format = format;
@@ -181,7 +185,7 @@ kill -KILL "$app"
 wait "$app" 2>/dev/null
 app=$child
 recover 0 "$out"
-summary "registered sites" "records=400 recovered=400 lost=0"
+summary "registered sites" "records=404 recovered=404 lost=0"
 "$qslog" cat "$out" | grep -Eq 'site 399 399 0{399}$' || fail "the text of the last site"
 recover 1 "$dir/child.qslog"
 grep -q "process $child still writes it" "$dir/err" || fail "the child lives: $(cat "$dir/err")"
