@@ -32,6 +32,7 @@
 #include "proc_facts.h"
 #include "recover.h"
 #include "writer.h"
+#include "writer_state.h"
 
 #define FLUSH_MS_DEFAULT 100
 #define ARENA_BYTES_DEFAULT (1u << 20)
@@ -56,6 +57,7 @@ static struct collector {
 	uint32_t requested, answered;
 	int stop;
 	int unloaded; /* a library was, after everything of it has been requested */
+	bool refused; /* there was no memory to take all that the last visit found */
 	int error; /* of the last flush */
 } collector = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -114,9 +116,10 @@ static void own_thread_name(void *arg, uint32_t tid, char name[32])
 /* --- Visiting arenas. */
 
 /* The arena begins where it is now. */
-static void arena_begin(struct collector *c, struct qslog_arena *arena)
+static int arena_begin(struct collector *c, struct qslog_arena *arena)
 {
 	struct ingest_batch batch;
+	int err;
 
 	memset(&batch, 0, sizeof(batch));
 	batch.arena = arena->index;
@@ -125,8 +128,10 @@ static void arena_begin(struct collector *c, struct qslog_arena *arena)
 	batch.from = __atomic_load_n(&arena->head, __ATOMIC_ACQUIRE);
 	batch.dropped = arena->dropped;
 	batch.resync = batch.baseline = true;
-	(void)ingest_batch(c->process, &batch);
-	collector_safe_arena_begin(arena, &batch);
+	err = ingest_batch(c->process, &batch);
+	if (!err)
+		collector_safe_arena_begin(arena, &batch);
+	return err;
 }
 
 /* Takes what one arena has; returns the bytes. */
@@ -143,7 +148,7 @@ static uint64_t arena_visit(struct collector *c, struct qslog_arena *arena)
 		return 0;
 	/* Under a tracer the owner may have gone on for a while before it saw the collector. */
 	if (head - from > arena->mask + 1) {
-		arena_begin(c, arena);
+		c->refused |= arena_begin(c, arena) != 0;
 		return 0;
 	}
 	memset(&batch, 0, sizeof(batch));
@@ -155,9 +160,12 @@ static uint64_t arena_visit(struct collector *c, struct qslog_arena *arena)
 	batch.bytes = (uint32_t)(head - from);
 	batch.dropped = __atomic_load_n(&arena->dropped, __ATOMIC_RELAXED);
 	collector_safe_take(&c->safe, arena, &batch, head);
-	/* Errors are the writer's, which counts and keeps them. */
-	if (batch.bytes || batch.dropped)
-		(void)ingest_batch(c->process, &batch);
+	/* Errors of the output are the writer's, which counts and keeps them. */
+	if ((batch.bytes || batch.dropped) && ingest_batch(c->process, &batch)) {
+		collector_safe_refused(&c->safe, arena, &batch);
+		c->refused = true;
+		return 0;
+	}
 	collector_safe_taken(&c->safe, arena, &batch, head);
 	if (c->safe.memory && c->safe.unflushed_bytes >= c->flush_bytes)
 		(void)writer_flush(c->writer);
@@ -172,25 +180,28 @@ static uint64_t arenas_visit(struct collector *c, uint64_t *most)
 	uint64_t bytes = 0, one;
 
 	*most = 0;
+	c->refused = false;
 	for (i = 0; i < cnt; i++) {
 		one = arena_visit(c, table[i]);
 		bytes += one;
 		if (one > *most)
 			*most = one;
 	}
-	(void)ingest_no_arena(c->process,
-			      __atomic_load_n(&qslog_priv_registry.lost, __ATOMIC_RELAXED));
+	c->refused |= ingest_no_arena(c->process, __atomic_load_n(&qslog_priv_registry.lost,
+								  __ATOMIC_RELAXED)) != 0;
 	return bytes;
 }
 
 /* The arenas that exist already begin where they are now. */
-static void arenas_begin(struct collector *c)
+static int arenas_begin(struct collector *c)
 {
 	uint32_t i, cnt = __atomic_load_n(&qslog_priv_registry.arena_cnt, __ATOMIC_ACQUIRE);
 	struct qslog_arena **table = (struct qslog_arena **)(uintptr_t)qslog_priv_registry.table;
+	int err = 0;
 
-	for (i = 0; i < cnt; i++)
-		arena_begin(c, table[i]);
+	for (i = 0; i < cnt && !err; i++)
+		err = arena_begin(c, table[i]);
+	return err;
 }
 
 /* `most` bytes of one arena have come in `elapsed_ns`. */
@@ -258,6 +269,7 @@ static void *collector_main(void *arg)
 		if (stop) {
 			while (arenas_visit(c, &most)) /* calls that were under way */
 				;
+			c->refused |= ingest_settle(c->process) != 0;
 			collector_answer(c, request);
 			return NULL;
 		}
@@ -502,14 +514,24 @@ static int output_close(struct collector *c)
 {
 	int err;
 
+	/* Where there was no memory to write it all, the file is left as by a death: what is missing is
+	 * in the memory file, and `qslog recover` puts it there. */
+	if (c->refused && !c->safe.memory)
+		(void)writer_flush(c->writer);
 	collector_safe_journal_end(&c->safe);
 	ingest_process_remove(c->process);
 	ingest_close(c->ingest);
-	err = writer_close(c->writer, NULL);
+	if (c->refused) {
+		writer_abandon(c->writer);
+		err = -ENOMEM;
+	} else {
+		err = writer_close(c->writer, NULL);
+	}
 	if (collector_safe_missed(&c->safe) && debug_enabled())
 		fprintf(stderr, "qslog: records of %llu threads would not have survived a crash\n",
 			(unsigned long long)collector_safe_missed(&c->safe));
-	collector_safe_end(&c->safe, true);
+	collector_safe_end(&c->safe, !c->refused);
+	c->refused = false;
 	c->process = NULL;
 	c->ingest = NULL;
 	c->writer = NULL;
@@ -528,7 +550,10 @@ static int collector_start(struct collector *c, const struct qslog_options *opti
 	c->stop = 0;
 	c->requested = c->answered = 0;
 	c->pid = getpid();
-	arenas_begin(c);
+	c->refused = false;
+	err = arenas_begin(c);
+	if (err)
+		return err;
 	__atomic_store_n(&qslog_priv_process.collector, QSLOG_COLLECTOR_AWAKE, __ATOMIC_RELEASE);
 	pthread_sigmask(SIG_SETMASK, &all, &saved);
 	err = -pthread_create(&c->thread, NULL, collector_main, c);

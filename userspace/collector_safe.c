@@ -215,6 +215,13 @@ void collector_safe_taken(struct collector_safe *s, struct qslog_arena *arena,
 		arena_list(s, arena); /* the batch may have been written before its drops came */
 }
 
+void collector_safe_refused(struct collector_safe *s, struct qslog_arena *arena,
+			    const struct ingest_batch *batch)
+{
+	s->visited = NULL;
+	safe_arena_of(arena)->taken = batch->from;
+}
+
 void collector_safe_name(struct collector_safe *s, const char name[32])
 {
 	if (s->visited)

@@ -41,6 +41,9 @@ void collector_safe_take(struct collector_safe *s, struct qslog_arena *arena,
 			 const struct ingest_batch *batch, uint64_t head);
 void collector_safe_taken(struct collector_safe *s, struct qslog_arena *arena,
 			  const struct ingest_batch *batch, uint64_t head);
+/* In place of the latter: the ingest has not taken it. */
+void collector_safe_refused(struct collector_safe *s, struct qslog_arena *arena,
+			    const struct ingest_batch *batch);
 /* The ingest has asked for the name of the thread. */
 void collector_safe_name(struct collector_safe *s, const char name[32]);
 /* Notes the time, which is that of the last records should the process die before the next. */

@@ -27,6 +27,7 @@ struct stream {
 	uint64_t pos;	  /* taken up to here */
 	uint64_t records; /* up to here */
 	uint64_t dropped;
+	uint64_t owed;	  /* records lost that there was no memory to count */
 	uint32_t thread;  /* the writer's index */
 	bool broken;	  /* bytes that are no records: nothing is understood before a resync */
 	uint32_t ahead;	  /* bytes before pos that come after the record being taken */
@@ -277,6 +278,15 @@ found:
 	return 0;
 }
 
+static int stream_settle(struct ingest_process *p, struct stream *s)
+{
+	int err = s->owed ? writer_loss(p->in->writer, s->thread, LOSS_UNWRITTEN, s->owed) : 0;
+
+	if (!err)
+		s->owed = 0;
+	return err;
+}
+
 static int stream_thread(struct ingest_process *p, struct stream *s, uint32_t tid, uint64_t key)
 {
 	char name[32] = "";
@@ -284,6 +294,9 @@ static int stream_thread(struct ingest_process *p, struct stream *s, uint32_t ti
 
 	if (s->key == key)
 		return 0;
+	thread = stream_settle(p, s);
+	if (thread < 0)
+		return thread;
 	p->source.thread_name(p->source.arg, tid, name);
 	thread = writer_thread_add(p->in->writer, p->process, tid, key, name);
 	if (thread < 0)
@@ -293,10 +306,16 @@ static int stream_thread(struct ingest_process *p, struct stream *s, uint32_t ti
 	return 0;
 }
 
-static int stream_loss(struct ingest_process *p, const struct stream *s, enum loss_cause cause,
+static int stream_loss(struct ingest_process *p, struct stream *s, enum loss_cause cause,
 		       uint64_t count)
 {
-	return count ? writer_loss(p->in->writer, s->thread, cause, count) : 0;
+	int err = count ? writer_loss(p->in->writer, s->thread, cause, count) : 0;
+
+	if (err == -ENOMEM) {
+		s->owed += count;
+		err = 0;
+	}
+	return err;
 }
 
 static int stream_dropped(struct ingest_process *p, struct stream *s, uint64_t dropped)
@@ -346,7 +365,7 @@ static int record_take(struct ingest_process *p, struct stream *s, const uint64_
 	err = writer_record(p->in->writer, s->thread, site->format, record, bytes);
 	if (err == -EBADMSG)
 		return stream_loss(p, s, LOSS_DAMAGED, 1);
-	return err;
+	return err == -ENOMEM ? stream_loss(p, s, LOSS_UNWRITTEN, 1) : err;
 }
 
 /* What is missing is counted once a resync or the end says how many records it was. */
@@ -478,7 +497,18 @@ int ingest_batch(struct ingest_process *p, const struct ingest_batch *b)
 	}
 	s->ahead = 0;
 	err = stream_dropped(p, s, b->dropped);
+	(void)stream_settle(p, s); /* else the next time, or ingest_settle() */
 	return first ? first : err;
+}
+
+int ingest_settle(struct ingest_process *p)
+{
+	uint32_t i;
+	int err = 0;
+
+	for (i = 0; i < p->stream_cnt && !err; i++)
+		err = stream_settle(p, &p->streams[i]);
+	return err;
 }
 
 int ingest_position_get(struct ingest_process *p, uint32_t registry, uint32_t arena,
@@ -524,13 +554,15 @@ int ingest_arena_end(struct ingest_process *p, uint32_t registry, uint32_t arena
 int ingest_no_arena(struct ingest_process *p, uint64_t lost)
 {
 	uint64_t more = lost - p->no_arena;
-	int thread;
+	int thread, err;
 
 	if (lost <= p->no_arena)
 		return 0;
 	thread = writer_thread_add(p->in->writer, p->process, 0, UINT64_MAX, "");
 	if (thread < 0)
 		return thread;
-	p->no_arena = lost;
-	return writer_loss(p->in->writer, (uint32_t)thread, LOSS_NO_ARENA, more);
+	err = writer_loss(p->in->writer, (uint32_t)thread, LOSS_NO_ARENA, more);
+	if (!err)
+		p->no_arena = lost;
+	return err;
 }

@@ -65,7 +65,12 @@ void ingest_process_remove(struct ingest_process *p); /* NULL is accepted */
  * no loss. Levels are switched on and off one after the other: within the window all are on. */
 void ingest_process_window(struct ingest_process *p, uint64_t since, uint64_t until);
 
+/* -ENOMEM: nothing of it was taken; it may be handed over again. (Single records for which there is
+ * no memory are counted as lost, LOSS_UNWRITTEN.) */
 int ingest_batch(struct ingest_process *p, const struct ingest_batch *batch);
+
+/* Once no batch comes any more: losses are counted that there was no memory for before. 0, -ENOMEM. */
+int ingest_settle(struct ingest_process *p);
 
 /* The arena, last used by the thread `tid` under `key`, ends at position `head`, with these counts:
  * what is missing is lost, for `cause`. */
@@ -84,7 +89,7 @@ struct ingest_position {
 int ingest_position_get(struct ingest_process *p, uint32_t registry, uint32_t arena,
 			struct ingest_position *out);
 
-/* Records of threads that could get no arena, so far. */
+/* Records of threads that could get no arena, so far. -ENOMEM: not counted yet, say it again. */
 int ingest_no_arena(struct ingest_process *p, uint64_t lost);
 
 /* A library was unloaded: other sites may come to lie where its were. */

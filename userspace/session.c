@@ -468,6 +468,7 @@ int session_finish(struct session *s, struct writer_totals *totals, struct why *
 		target_lost_count(s->target);
 	}
 	kernel_arenas(s->kernel, target_pid(s->target), arena_account, s);
+	(void)ingest_settle(target_ingest_process(s->target));
 	(void)writer_flush(s->writer);
 	if (s->live) {
 		live_err = live_error(s->live);

@@ -571,7 +571,8 @@ int writer_close(struct writer *w, struct writer_totals *totals)
 		if (error_note(w, block_begin(w, w->pair.ticks)) || block_seal(w))
 			break; /* counted in the totals, but the file cannot say it */
 	}
-	error_note(w, block_out_finish(w->out));
+	if (!w->carry.cnt) /* else it would say that nothing else is missing */
+		error_note(w, block_out_finish(w->out));
 	if (totals)
 		writer_totals_get(w, totals);
 	error_note(w, block_out_close(w->out));
