@@ -546,6 +546,17 @@ int qslog_set_level(const char *tag, int level);
 int qslog_flush(void);
 
 /*
+ * Before the calling thread enters a sandbox. A thread's first record and its end make system calls,
+ * whoever listens by then; docs/safety.md lists all that recording makes, and when. This takes the
+ * memory for its records now; with QSLOG_THREAD_NO_SYSCALLS its records make none from here on
+ * (SECCOMP_MODE_STRICT allows that): it neither wakes the in-process collector, which comes by after
+ * flush_ms at the latest, nor waits for room (QSLOG_ON_FULL_BLOCK): what finds none is dropped and
+ * counted. 0; -EINVAL: unknown flags; -ENOMEM. May be called again. Not for signal handlers.
+ */
+#define QSLOG_THREAD_NO_SYSCALLS 1u
+int qslog_thread_prepare(unsigned int flags);
+
+/*
  * In-process mode, in libqslog only: a collector thread writes the file.
  *
  *     struct qslog_options o = QSLOG_OPTIONS_INIT;

@@ -113,6 +113,7 @@ static struct {
 static __thread struct {
 	uint8_t ended;	 /* its end has been noticed */
 	uint8_t forking; /* holds the lock */
+	uint8_t no_syscalls; /* QSLOG_THREAD_NO_SYSCALLS */
 	/* Whoever wants qslog:record: of the next `asked_cnt` records to find a place (more than one
 	 * where handlers came between); of the one that begins at hit_begin, behind padding at
 	 * hit_pad; of one at nested_begin amid another one. */
@@ -853,11 +854,14 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 
 			if (room_to < full_at)
 				full_at = room_to;
-			wake = room_to - start <= ring - ring / COLLECTOR_WAKE_SHARE;
+			wake = room_to - start <= ring - ring / COLLECTOR_WAKE_SHARE &&
+			       !thread_state.no_syscalls;
 		}
 		if (end > full_at) {
-			qslog_priv_collector_wake();
-			if (qslog_priv_process.on_full == QSLOG_ON_FULL_BLOCK && !nested) {
+			if (!thread_state.no_syscalls)
+				qslog_priv_collector_wake();
+			if (qslog_priv_process.on_full == QSLOG_ON_FULL_BLOCK && !nested &&
+			    !thread_state.no_syscalls) {
 				/* Not nanosleep(3), where a thread may be cancelled. */
 				syscall(SYS_nanosleep, &(struct timespec){.tv_nsec = BLOCK_NS},
 					NULL);
@@ -1381,7 +1385,7 @@ static void ids_seed(void)
 	runtime.ids_block = seed[0] & ~(2 * (uint64_t)QSLOG_PRIV_ID_SPENT - 1);
 	runtime.trace_key[0] = seed[1];
 	runtime.trace_key[1] = seed[2];
-	runtime.ids_seeded = 1;
+	__atomic_store_n(&runtime.ids_seeded, 1, __ATOMIC_RELEASE);
 }
 
 /* A block begins with an id whose low bits are 0, which is left out, and ends where the bit
@@ -1392,12 +1396,14 @@ uint64_t qslog_priv_id_refill(void)
 	uint64_t block;
 	sigset_t saved;
 
-	lock_take(&saved);
-	if (!runtime.ids_seeded)
-		ids_seed();
-	block = runtime.ids_block;
-	runtime.ids_block += 2 * (uint64_t)QSLOG_PRIV_ID_SPENT;
-	lock_give(&saved);
+	if (!__atomic_load_n(&runtime.ids_seeded, __ATOMIC_ACQUIRE)) {
+		lock_take(&saved);
+		if (!runtime.ids_seeded)
+			ids_seed();
+		lock_give(&saved);
+	}
+	block = __atomic_fetch_add(&runtime.ids_block, 2 * (uint64_t)QSLOG_PRIV_ID_SPENT,
+				   __ATOMIC_RELAXED);
 	__atomic_store_n(&qslog_priv_local.id_next, block + 2, __ATOMIC_RELAXED);
 	errno = saved_errno;
 	return block + 1;
@@ -1663,6 +1669,21 @@ void qslog_stats_get(struct qslog_stats *stats)
 		stats->lost += __atomic_load_n(&table[i]->dropped, __ATOMIC_RELAXED);
 		stats->bytes += __atomic_load_n(&table[i]->head, __ATOMIC_ACQUIRE);
 	}
+}
+
+int qslog_thread_prepare(unsigned int flags)
+{
+	const int saved_errno = errno;
+	int err = 0;
+
+	if (flags & ~QSLOG_THREAD_NO_SYSCALLS)
+		return -EINVAL;
+	if (!thread_arena_get())
+		err = -ENOMEM;
+	(void)qslog_priv_id_next(); /* the first one of a block, where there was none */
+	thread_state.no_syscalls = flags & QSLOG_THREAD_NO_SYSCALLS;
+	errno = saved_errno;
+	return err;
 }
 
 int qslog_flush(void)
