@@ -1745,9 +1745,11 @@ static inline void qslog_priv_span_exit(const struct qslog_site *site, uint64_t 
 			qslog_priv_span_exit_write(&qslog_priv_control, site, start, id);
 		return;
 	}
+	if (!listeners)
+		return;
 	/* What was entered is left, whoever is asked. */
-	if (listeners && (qslog_priv_agreed(&qslog_priv_control, site, level, listeners) || 1) &&
-	    qslog_priv_record_open(&r, site, QSLOG_RECORD_EXIT, QSLOG_RECORD_HEADER_BYTES + 8)) {
+	(void)qslog_priv_agreed(&qslog_priv_control, site, level, listeners);
+	if (qslog_priv_record_open(&r, site, QSLOG_RECORD_EXIT, QSLOG_RECORD_HEADER_BYTES + 8)) {
 		r.words[2] = start;
 		qslog_priv_record_commit(&r);
 	}
