@@ -76,11 +76,10 @@ same_without() { # COMPILER LEVEL DEFINITION SOURCE
 }
 for language in c cc; do
 	while read -r compiler; do
-		for level in -O0 -Og -O2; do
-			same_without "$compiler" $level QSLOG_MIN_LEVEL=QSLOG_LEVEL_WARN "$dir/strip.$language"
-			same_without "$compiler" $level QSLOG_DISABLE "$dir/strip.$language"
-		done
-		same_without "$compiler" -O0 QSLOG_MIN_LEVEL=3 "$dir/strip.$language"
+		same_without "$compiler" -O0 QSLOG_MIN_LEVEL=QSLOG_LEVEL_WARN "$dir/strip.$language"
+		same_without "$compiler" -O0 QSLOG_DISABLE "$dir/strip.$language"
+		same_without "$compiler" -Og QSLOG_MIN_LEVEL=3 "$dir/strip.$language"
+		same_without "$compiler" -O2 QSLOG_DISABLE "$dir/strip.$language"
 	done < <(compilers $language)
 done
 
