@@ -644,7 +644,8 @@ static void fork_child(void)
 	collector_snapshot_fork_child();
 }
 
-__attribute__((constructor)) static void collector_from_environment(void)
+/* Early: other constructors, and those of static objects, may log already. */
+__attribute__((constructor(101))) static void collector_from_environment(void)
 {
 	const char *path = secure_getenv("QSLOG_FILE");
 	int err;
