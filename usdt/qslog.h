@@ -426,7 +426,7 @@ static inline struct qslog_local_parent qslog_set_local_parent(const struct qslo
 static inline void qslog_local_parent_end(struct qslog_local_parent *parent);
 
 /* Trace id and flags of the calling thread's innermost line, id of its innermost open span. 0;
- * -ENOENT outside of any line (*out is as it was). In signal handlers too. */
+ * -ENOENT outside of any line (*out is as it was); -EINVAL: NULL. In signal handlers too. */
 int qslog_context_get(struct qslog_context *out);
 
 /* New ids: unique in the process, never 0, and unpredictable in that their origin is (getrandom(2)).
@@ -435,10 +435,10 @@ struct qslog_trace_id qslog_trace_id_new(void);
 uint64_t qslog_span_id_new(void);
 
 /* The traceparent header of W3C trace context. `text` is NUL-terminated and without blanks around
- * it. 0; -EINVAL: malformed, an id of 0, or version ff (*out is as it was). Of later versions, what
- * version 00 defines is taken. */
+ * it. 0; -EINVAL: malformed, an id of 0, version ff (*out is as it was), or NULL. Of later versions,
+ * what version 00 defines is taken. */
 int qslog_traceparent_parse(const char *text, struct qslog_context *out);
-/* Version 00, with NUL. Flags that it does not define are left out. */
+/* Version 00, with NUL. Flags that it does not define are left out. Neither may be NULL. */
 #define QSLOG_TRACEPARENT_BYTES 56
 void qslog_traceparent_format(const struct qslog_context *context, char out[QSLOG_TRACEPARENT_BYTES]);
 
@@ -521,8 +521,10 @@ struct qslog_stats {
 	uint64_t lost;	   /* records that found no room, or no arena */
 	uint64_t arenas;   /* that exist now */
 	uint64_t bytes;	   /* of records committed */
+	uint64_t memory;   /* bytes of all arenas: never more, however much is recorded */
 };
-/* Sums over all threads, live and ended; a record that is being written may or may not count. */
+/* Sums over all threads, live and ended; a record that is being written may or may not count. NULL
+ * does nothing. */
 void qslog_stats_get(struct qslog_stats *stats);
 
 /* Longest tag, and how many, that qslog_set_level() takes. */

@@ -1580,6 +1580,8 @@ int qslog_context_get(struct qslog_context *out)
 {
 	const struct qslog_priv_line *line = &qslog_priv_local.line;
 
+	if (!out)
+		return -EINVAL;
 	if (!line->depth)
 		return -ENOENT;
 	*out = line->context;
@@ -1622,7 +1624,7 @@ int qslog_traceparent_parse(const char *text, struct qslog_context *out)
 	uint64_t version, flags;
 	struct qslog_context c;
 
-	if (!text || strnlen(text, END) != END || text[TRACE - 1] != '-' || text[SPAN - 1] != '-' ||
+	if (!text || !out || strnlen(text, END) != END || text[TRACE - 1] != '-' || text[SPAN - 1] != '-' ||
 	    text[FLAGS - 1] != '-' || hex_take(text, 2, &version) ||
 	    hex_take(text + TRACE, 16, &c.trace.high) ||
 	    hex_take(text + TRACE + 16, 16, &c.trace.low) || hex_take(text + SPAN, 16, &c.span) ||
@@ -1660,14 +1662,18 @@ void qslog_stats_get(struct qslog_stats *stats)
 	uint32_t i, cnt = __atomic_load_n(&registry->arena_cnt, __ATOMIC_ACQUIRE);
 	struct qslog_arena *const *table = (struct qslog_arena *const *)(uintptr_t)registry->table;
 
+	if (!stats)
+		return;
 	stats->recorded = 0;
 	stats->bytes = 0;
+	stats->memory = 0;
 	stats->arenas = cnt;
 	stats->lost = __atomic_load_n(&registry->lost, __ATOMIC_RELAXED);
 	for (i = 0; i < cnt; i++) {
 		stats->recorded += __atomic_load_n(&table[i]->records, __ATOMIC_RELAXED);
 		stats->lost += __atomic_load_n(&table[i]->dropped, __ATOMIC_RELAXED);
 		stats->bytes += __atomic_load_n(&table[i]->head, __ATOMIC_ACQUIRE);
+		stats->memory += QSLOG_ARENA_HEADER_BYTES + table[i]->mask + 1;
 	}
 }
 

@@ -127,12 +127,13 @@ static int file_take(int fd)
 
 static int file_create(const char *path, const struct block_out *o)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0644);
+	/* Not blocking in the open: a pipe that nobody reads is an error (ENXIO), not for ever. */
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0644);
 	int err;
 
 	if (fd < 0)
 		return -errno;
-	err = file_take(fd);
+	err = fcntl(fd, F_SETFL, O_WRONLY) ? -errno : file_take(fd);
 	if (err) {
 		close(fd);
 		return err;

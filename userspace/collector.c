@@ -567,14 +567,45 @@ static int collector_start(struct collector *c, const struct qslog_options *opti
 	return 0;
 }
 
+/* In threads of the application: going over a limit on file sizes, and a pipe whose reader has gone,
+ * are errors of write(2) and no signals. (In the collector's own thread all are blocked.) */
+static void write_signals_block(sigset_t *saved, sigset_t *pending)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGXFSZ);
+	sigaddset(&set, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &set, saved);
+	sigpending(pending);
+}
+
+static void write_signals_restore(const sigset_t *saved, const sigset_t *pending_before)
+{
+	static const int signals[] = {SIGXFSZ, SIGPIPE};
+	sigset_t pending, one;
+	size_t i;
+
+	sigpending(&pending);
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		sigemptyset(&one);
+		sigaddset(&one, signals[i]);
+		if (sigismember(&pending, signals[i]) && !sigismember(pending_before, signals[i]))
+			(void)sigtimedwait(&one, NULL, &(struct timespec){0});
+	}
+	pthread_sigmask(SIG_SETMASK, saved, NULL);
+}
+
 int qslog_start(const struct qslog_options *options)
 {
 	struct collector *c = &collector;
 	struct qslog_options complete;
 	int saved_errno = errno, err, cancel;
+	sigset_t saved, pending;
 	char path[PATH_MAX];
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	write_signals_block(&saved, &pending);
 	pthread_mutex_lock(&c->lock);
 	err = options_complete(&complete, options, path);
 	if (err)
@@ -607,6 +638,7 @@ int qslog_start(const struct qslog_options *options)
 		(void)output_close(c);
 out:
 	pthread_mutex_unlock(&c->lock);
+	write_signals_restore(&saved, &pending);
 	pthread_setcancelstate(cancel, NULL);
 	errno = saved_errno;
 	return err;
@@ -616,8 +648,10 @@ int qslog_stop(void)
 {
 	struct collector *c = &collector;
 	int saved_errno = errno, err = -ESRCH, cancel;
+	sigset_t saved, pending;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	write_signals_block(&saved, &pending);
 	pthread_mutex_lock(&c->lock);
 	if (collector_runs(c)) {
 		qslog_priv_collector_levels(0);
@@ -632,6 +666,7 @@ int qslog_stop(void)
 		err = collector_snapshot_stop();
 	}
 	pthread_mutex_unlock(&c->lock);
+	write_signals_restore(&saved, &pending);
 	pthread_setcancelstate(cancel, NULL);
 	errno = saved_errno;
 	return err;

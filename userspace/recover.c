@@ -223,8 +223,12 @@ static int predecessor_look(const char *path)
 {
 	struct recover_result ignored = { 0 };
 	struct recovery r = { .path = path, .fd = -1, .result = &ignored };
+	struct stat st;
 	int err;
 
+	/* To be opened and closed means something to a pipe's reader, and to some devices. */
+	if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+		return 0;
 	err = file_open(&r);
 	if (!err)
 		err = file_lock(&r);

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -92,8 +93,77 @@ static void options_are_checked(void **state)
 	assert_int_equal(qslog_start(&o), -EINVAL);
 	o.arena_bytes = 134217728;
 	assert_int_equal(qslog_start(&o), -EINVAL);
+	o.arena_bytes = 0;
+	o.on_full = 2;
+	assert_int_equal(qslog_start(&o), -EINVAL);
+	o.on_full = -2;
+	assert_int_equal(qslog_start(&o), -EINVAL);
 	assert_int_equal(access(path, F_OK), -1); /* none of them left a file */
 	assert_int_equal(qslog_stop(), -ESRCH);
+}
+
+/* As many bytes as `len` says. */
+static const char *long_path(char *path, size_t len)
+{
+	snprintf(path, len + 1, "%s", e2e_path(""));
+	memset(path + strlen(path), 'x', len - strlen(path));
+	path[len] = '\0';
+	return path;
+}
+
+static void paths_are_checked(void **state)
+{
+	char path[8192];
+	const char *fifo = e2e_path("fifo"), *link = e2e_path("link");
+
+	(void)state;
+	assert_int_equal(start(e2e_path("."), -1), -EISDIR);
+	assert_int_equal(start("/dev/full", -1), -ENOSPC);
+	assert_int_equal(start("/proc/no-such-file", -1), -ENOENT);
+	assert_int_equal(start("/dev/null/x", -1), -ENOTDIR);
+	assert_int_equal(start(long_path(path, 300), -1), -ENAMETOOLONG); /* of a name */
+	assert_int_equal(start(long_path(path, 8000), -1), -ENAMETOOLONG);
+	assert_int_equal(symlink("nowhere", link), 0);
+	assert_int_equal(start(link, -1), -ELOOP); /* none is followed */
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	assert_int_equal(start(fifo, -1), -ENXIO); /* nobody reads it; it does not wait for one */
+	assert_int_equal(qslog_stop(), -ESRCH);
+}
+
+static void null_is_checked(void **state)
+{
+	struct qslog_context context = {{1, 2}, 3, 4};
+	struct qslog_value value;
+	struct qslog_span span;
+
+	(void)state;
+	memset(&value, 0, sizeof(value));
+	qslog_stats_get(NULL);
+	assert_int_equal(qslog_context_get(NULL), -EINVAL);
+	assert_int_equal(qslog_traceparent_parse(NULL, &context), -EINVAL);
+	assert_int_equal(qslog_traceparent_parse(
+				 "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", NULL),
+			 -EINVAL);
+	assert_int_equal(context.flags, 4);
+	errno = 0;
+	assert_null(qslog_site_register(NULL));
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(qslog_log_values(NULL, &value, 1), -EINVAL);
+	span = qslog_span_enter(NULL, &value, 1);
+	assert_null(span.site);
+	qslog_span_end(&span);
+	assert_int_equal(qslog_set_level("", QSLOG_LEVEL_INFO), -EINVAL);
+	assert_int_equal(qslog_set_level(NULL, QSLOG_LEVEL_COUNT + 1), -EINVAL);
+	assert_int_equal(qslog_thread_prepare(~0u), -EINVAL);
+	/* and where NULL has a meaning */
+	{
+		QSLOG_LOCAL_PARENT(NULL);
+		assert_int_equal(qslog_context_get(&context), 0);
+		assert_true(context.trace.high || context.trace.low);
+	}
+	assert_int_equal(start(e2e_path("null.qslog"), -1), 0);
+	QSLOGI("{} {} {}", (const char *)NULL, qslog_strn(NULL, 5), qslog_bytes(NULL, 5));
+	assert_int_equal(qslog_stop(), 0);
 }
 
 static void environment_is_checked(void **state)
@@ -102,6 +172,7 @@ static void environment_is_checked(void **state)
 		{"QSLOG_LEVEL", "Q"}, {"QSLOG_LEVEL", ""}, {"QSLOG_FLUSH_MS", "0"},
 		{"QSLOG_FLUSH_MS", "soon"}, {"QSLOG_FLUSH_MS", "-1"}, {"QSLOG_ARENA_SIZE", "1K"},
 		{"QSLOG_ARENA_SIZE", "300K"}, {"QSLOG_ARENA_SIZE", "256X"},
+		{"QSLOG_ON_FULL", "wait"}, {"QSLOG_ON_FULL", ""},
 	};
 	uint64_t levels[QSLOG_LEVEL_COUNT];
 	const char *path = e2e_path("environment.qslog");
@@ -292,6 +363,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_are_checked),
+		cmocka_unit_test(paths_are_checked),
+		cmocka_unit_test(null_is_checked),
 		cmocka_unit_test(environment_is_checked),
 		cmocka_unit_test(environment_starts_and_exit_stops),
 		cmocka_unit_test(levels_are_off_and_on),

@@ -517,6 +517,37 @@ static void live_kernel(void **state)
 	result_free(&r);
 }
 
+/* An arena never grows; what comes beside it are the threads' stacks and the collector's buffers. */
+#define LIMIT_THREADS 16
+#define LIMIT_OTHER_KIB 12288
+
+static void limit_check(const struct result *r, uint64_t ring, const char *what)
+{
+	const uint64_t *facts = r->shared->facts;
+
+	account(r, what);
+	print_message("%llu arenas, %llu KiB of memory, the program grew by %llu KiB\n",
+		      (unsigned long long)facts[0], (unsigned long long)facts[1] / 1024,
+		      (unsigned long long)facts[2]);
+	assert_int_equal(facts[0], LIMIT_THREADS + 1);
+	assert_int_equal(facts[1], facts[0] * (ring + 4096));
+	assert_true(facts[2] < facts[1] / 1024 + LIMIT_OTHER_KIB);
+}
+
+static void limit(void **state)
+{
+	const char *more[] = {"16", NULL};
+	struct result r = {.sources = 0};
+
+	(void)state;
+	inproc_run(&r, "safety_threads", "limit", more, "block");
+	limit_check(&r, 1u << 20, "hard limit per thread, in-process");
+	result_free(&r);
+	kernel_run(&r, "safety_threads", "limit", more, 0);
+	limit_check(&r, 1u << 18, "hard limit per thread, kernel");
+	result_free(&r);
+}
+
 /* A call in which its thread was cancelled is not counted as issued, and may be there. */
 static void ends_check(const struct result *r, const char *what, uint64_t arenas_max)
 {
@@ -771,6 +802,7 @@ int main(void)
 		cmocka_unit_test(short_kernel),
 		cmocka_unit_test(live_inproc),
 		cmocka_unit_test(live_kernel),
+		cmocka_unit_test(limit),
 		cmocka_unit_test(ends_inproc),
 		cmocka_unit_test(ends_kernel),
 		cmocka_unit_test(stacks),
