@@ -7,7 +7,8 @@
 #
 # A test is an executable or a script (*.sh, run by bash). It is run in the top folder, with
 # standard input empty, and sees where the build is in BUILD (absolute), and CC, CXX, CLANG,
-# BPFTOOL. It has TEST_TIMEOUT seconds (480; 1200 with sanitizers). Exit status 0: passed; 77:
+# BPFTOOL. TMPDIR is a folder of its own: what it leaves there, and what programs that were killed
+# with outputs there have left in /dev/shm, goes with it, however the test ends. It has TEST_TIMEOUT seconds (480; 1200 with sanitizers). Exit status 0: passed; 77:
 # skipped, the last line of its output says why; anything else: failed, and its output is shown.
 #
 # Tests that need BPF say so by the word "needs-bpf" in a comment of their source. They are not
@@ -67,8 +68,14 @@ report() { # report RESULT NAME TEXT
 	esac
 }
 
+folder_remove() {
+	[ -x "$BUILD/qslog" ] && timeout 20 "$BUILD/qslog" recover 2>/dev/null | grep -F " $1/" |
+		sed -n 's/^\(\/[^:]*\): process .*/\1/p' | xargs -r rm -f
+	rm -rf --one-file-system "$1"
+}
+
 run_one() {
-	local test=$1 name source log rc start took cases problem
+	local test=$1 name source log rc start took cases problem folder
 	name=$(name_of "$test")
 	source=$(source_of "$test")
 	log=$logs/${name//\//-}.log
@@ -89,12 +96,14 @@ run_one() {
 		fi
 	fi
 
+	folder=$(mktemp -d "${TMPDIR:-/tmp}/qslog-test.XXXXXX") && chmod 755 "$folder" || exit 1
 	start=$EPOCHREALTIME
 	case $test in
-	*.sh) timeout -k 10 "$TEST_TIMEOUT" bash "$test" </dev/null >"$log" 2>&1 ;;
-	*) timeout -k 10 "$TEST_TIMEOUT" "$test" </dev/null >"$log" 2>&1 ;;
+	*.sh) TMPDIR=$folder timeout -k 10 "$TEST_TIMEOUT" bash "$test" </dev/null >"$log" 2>&1 ;;
+	*) TMPDIR=$folder timeout -k 10 "$TEST_TIMEOUT" "$test" </dev/null >"$log" 2>&1 ;;
 	esac
 	rc=$?
+	folder_remove "$folder"
 	took=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.2f s", b - a }')
 	cases=$(grep -c '^\[       OK \]' "$log")
 	[ "$cases" -gt 0 ] && took="$took, $cases cases"
