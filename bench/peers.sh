@@ -201,7 +201,7 @@ heat() { # KIND THREADS UNTIL
 	done
 	for ((round = 0; round < rounds; round++)); do
 		if [ $round -gt 0 ] && [ $SECONDS -ge "$3" ]; then
-			say "# kind $1, $2 threads: only $round rounds, for want of time"
+			say "# kind $1, threads $2: only $round rounds, for want of time"
 			break
 		fi
 		for name in $names; do
@@ -218,7 +218,7 @@ heat() { # KIND THREADS UNTIL
 		if worker_end "$name"; then
 			result_print "$name" "$1" "$2"
 		else
-			fail "$name: kind $1, $2 threads: not measured"
+			fail "$name: kind $1, threads $2: not measured"
 		fi
 	done
 }
