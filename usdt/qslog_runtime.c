@@ -226,13 +226,18 @@ static void arena_mark(struct qslog_arena *arena, uint64_t pos, uint64_t records
 	__atomic_store_n(&arena->mark_cnt, arena->mark_cnt + 1, __ATOMIC_RELEASE);
 }
 
+static uint32_t ended_kept(void)
+{
+	return __atomic_load_n(&qslog_priv_process.ended_kept, __ATOMIC_RELAXED);
+}
+
 /* At a stop. In snapshot mode the marks have to reach back over the whole ring, also those 15 that are
  * not about to be overwritten: there is one in each 14th of it. */
 static int mark_due(const struct qslog_arena *arena, uint64_t pos)
 {
 	const uint64_t last = arena_mark_last(arena), part = (arena->mask + 1) / (QSLOG_MARKS - 2);
 
-	return qslog_priv_process.ended_kept ? pos / part != last / part : pos - last >= MARK_BYTES;
+	return ended_kept() ? pos / part != last / part : pos - last >= MARK_BYTES;
 }
 
 void qslog_priv_collector_wake(void)
@@ -382,7 +387,7 @@ static struct qslog_arena *arena_obtain(void)
 		runtime.misfits = arena;
 		arena = runtime.ended_first;
 	}
-	if (arena && runtime.ended_cnt > qslog_priv_process.ended_kept && ended_is_drained(arena)) {
+	if (arena && runtime.ended_cnt > ended_kept() && ended_is_drained(arena)) {
 		ended_remove_first();
 		return arena;
 	}
@@ -721,7 +726,7 @@ static void control_levels_apply(struct qslog_control *control)
 		uint16_t have = __atomic_load_n(word, __ATOMIC_RELAXED) & both;
 		uint16_t want = level < lowest ? 0 : level < all ? both : QSLOG_WORD_COLLECTOR;
 
-		if (want && qslog_priv_process.site_chosen)
+		if (want && __atomic_load_n(&qslog_priv_process.site_chosen, __ATOMIC_RELAXED))
 			want = both;
 		if (want & ~have)
 			__atomic_fetch_or(word, want, __ATOMIC_RELAXED);

@@ -147,11 +147,12 @@ static void *snapshot_main(void *arg)
 	__atomic_store_n(&s->tid, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
 	for (;;) {
 		const uint32_t wake = __atomic_load_n(&s->wake, __ATOMIC_SEQ_CST);
+		const int stop = __atomic_load_n(&s->stop, __ATOMIC_ACQUIRE);
 
 		fatal_serve(s);
 		trigger_serve(s);
 		ask_serve(s);
-		if (__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE))
+		if (stop) /* which came before what was served */
 			return NULL;
 		now_ms = monotonic_ms();
 		if (now_ms - noted_ms >= NOTE_MS) {

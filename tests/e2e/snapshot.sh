@@ -88,6 +88,22 @@ rm "$dir/gone"
 recover 3 "$out"
 equal "program gone" "$(cat "$dir/out")" "$out: records=0 recovered=0 lost=100000"
 
+# --- No room for the dump: that is an error, nothing is left of it, and it can be recovered.
+mkdir "$dir/full"
+cat >"$dir/full.sh" <<'SH'
+mount -t tmpfs -o size=4k none "$1" || exit 99
+echo before >"$1/app.qslog"
+"$2" "$1/app.qslog" dump
+ls "$1"
+cat "$1/app.qslog"
+timeout 60 "$2" "$1/app.qslog" segv
+echo $?
+SH
+got=$(timeout 100 unshare -m --propagation private bash "$dir/full.sh" "$dir/full" "$program" 2>/dev/null)
+equal "a full disk" "$(tr '\n' ' ' <<<"$got")" "-28 app.qslog before 139 "
+recover 0 "$dir/full/app.qslog"
+equal "after a full disk" "$(cat "$dir/out")" "$dir/full/app.qslog: records=100000 recovered=100000 lost=0"
+
 # --- No room in /dev/shm: the mode works, only SIGKILL takes all.
 cat >"$dir/small.sh" <<'SH'
 mount -t tmpfs -o size=64k none /dev/shm || exit 99

@@ -316,15 +316,14 @@ static void paths(void **state)
 	assert_int_equal(cnt, 0);
 }
 
-/* A disk that is full, and a file that somebody else is writing. */
-static void failures(void **state)
+/* A file that somebody else is writing, and one whose writer has died. */
+static void others_files(void **state)
 {
 	char path[4096], shared[4096], output[4224];
 	const char *workload[] = {e2e_build("tests/fixtures/workload.inproc"), "-s", shared, "-n", "10",
 				  "-e", "wait", NULL};
 	const char *environment[] = {output, NULL};
 	struct shared *s;
-	uint64_t all = 100000;
 	struct stat st;
 	struct proc app;
 	int cnt;
@@ -349,21 +348,6 @@ static void failures(void **state)
 	assert_int_equal(start(path, ARENA), 0);
 	assert_int_equal(stat(e2e_path("busy.qslog.1"), &st), 0);
 	assert_int_equal(access(path, F_OK), -1);
-	thread_run(fill, &all);
-	if (access("/dev/full", W_OK) == 0 && geteuid() == 0) {
-		const char *mounted = e2e_path("small");
-		char command[4224];
-
-		assert_int_equal(mkdir(mounted, 0700), 0);
-		snprintf(command, sizeof(command), "mount -t tmpfs -o size=16k none %s", mounted);
-		assert_int_equal(system(command), 0);
-		assert_int_equal(qslog_snapshot_dump(e2e_path("small/x.qslog")), -ENOSPC);
-		assert_int_equal(access(e2e_path("small/x.qslog"), F_OK), -1);
-		snprintf(command, sizeof(command), "ls -A %s | wc -l | grep -qx 0 && umount %s",
-			 mounted, mounted);
-		assert_int_equal(system(command), 0);
-		assert_int_equal(rmdir(mounted), 0);
-	}
 	assert_int_equal(qslog_stop(), 0);
 	files_count(".tmp", &cnt);
 	assert_int_equal(cnt, 0);
@@ -618,6 +602,9 @@ static void child_of_a_fork(void **state)
 		QSLOGI("{thread} {seq}", 0, 1);
 		if (qslog_snapshot_dump(own) != -ESRCH || qslog_stop() != -ESRCH)
 			_exit(1);
+#ifdef __SANITIZE_THREAD__
+		_exit(0); /* it may not have threads */
+#endif
 		if (start(own, ARENA))
 			_exit(2);
 		QSLOGI("{thread} {seq}", 0, 2);
@@ -632,9 +619,11 @@ static void child_of_a_fork(void **state)
 	assert_int_equal(qslog_stop(), 0);
 	newest_read(path, &got);
 	assert_int_equal(got.cnt[0], 2);
+#ifndef __SANITIZE_THREAD__
 	newest_read(own, &got);
 	assert_int_equal(got.first[0], 2);
 	assert_int_equal(got.cnt[0], 1);
+#endif
 }
 
 /* --- A chosen site */
@@ -795,8 +784,13 @@ static bool left_is(pid_t pid)
 static void dies_as(const char *path, const char *end, int status, struct proc *app)
 {
 	const char *argv[] = {e2e_build("tests/fixtures/snapshot.inproc"), path, end, NULL};
+	/* sanitizers would take the signals for themselves */
+	const char *environment[] = {
+		"ASAN_OPTIONS=handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0",
+		"UBSAN_OPTIONS=handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0",
+		"TSAN_OPTIONS=handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0", NULL};
 
-	proc_start(app, argv, NULL);
+	proc_start(app, argv, environment);
 	if (proc_wait(app) != status)
 		fail_msg("%s: status %#x, printed: %s%s", end, app->status, app->text_out,
 			 app->text_err);
@@ -1179,7 +1173,7 @@ int main(void)
 		cmocka_unit_test(newest_are_kept),
 		cmocka_unit_test(begins_at_the_start),
 		cmocka_unit_test(paths),
-		cmocka_unit_test(failures),
+		cmocka_unit_test(others_files),
 		cmocka_unit_test(under_load),
 		cmocka_unit_test(many_ask),
 		cmocka_unit_test(ended_threads),
