@@ -90,11 +90,9 @@ int snapshot_sites_get(void *sites, uint64_t address, struct writer_format *out)
 	int err;
 
 	if (address & KEPT_TAG) {
-		const struct writer_format *format = s->kept[address >> 1].format;
-
-		if (!format)
+		if (address >> 1 >= s->cnt || !s->kept[address >> 1].format)
 			return -EBADMSG;
-		*out = *format;
+		*out = *s->kept[address >> 1].format;
 		return 0;
 	}
 	free(s->format);
