@@ -116,7 +116,7 @@ struct qslog_site {
  *   word 0  bits 0-47 address of the site, bits 48-61 size of the record / 8 (header included),
  *           bit 62 set where the first slot is the id of the span,
  *           bit 63 set in the record that leaves a span or closes a span line
- *   word 1  timestamp counter (TSC; cntvct_el0 on arm64)
+ *   word 1  timestamp counter: see enum qslog_clock
  * A record that leaves a span has one slot (behind the id, if there is one): the timestamp counter
  * of the record that entered it.
  *
@@ -146,6 +146,14 @@ enum qslog_line_bits {
 	QSLOG_LINE_DEPTH_SHIFT = 32 /* lines that are open on the thread, this one included */
 };
 
+/* What the timestamp counter is: one for all records of a process. The runtime decides before the
+ * first one: the CPU's, unless that is not invariant; or as QSLOG_CLOCK=tsc|monotonic in the
+ * environment says. See docs/time.md. */
+enum qslog_clock {
+	QSLOG_CLOCK_COUNTER = 0,  /* the CPU's: TSC on x86-64, cntvct_el0 on arm64 */
+	QSLOG_CLOCK_MONOTONIC = 1 /* clock_gettime(CLOCK_MONOTONIC), in nanoseconds */
+};
+
 /* The owner was here, between two records: `records` had been written when the position was `pos`. */
 struct qslog_mark {
 	uint64_t pos;
@@ -168,12 +176,13 @@ struct qslog_arena {
 	/* written by the owner at every record */
 	uint64_t reserve;
 	uint64_t head;
-	uint64_t limit;	   /* where a record begins here or later, the owner stops: to mark, push or drop */
+	uint64_t limit;	   /* where a record begins here or later, the owner stops: to mark, push or drop;
+			    * 0 with QSLOG_CLOCK_MONOTONIC */
 	uint64_t records;  /* committed */
 	uint64_t mask;	   /* ring bytes - 1 */
 	uint64_t dropped;  /* records that found no room */
 	uint64_t delta;	   /* what makes a position an address, from the last stop to the limit */
-	uint64_t pad0;
+	uint64_t clock_limit; /* with QSLOG_CLOCK_MONOTONIC, never 0: where it stops; else 0 */
 	/* written by the owner at stops */
 	uint64_t key;	   /* unique in the process, never reused; 0 while the arena changes hands */
 	uint32_t magic;	   /* QSLOG_ARENA_MAGIC */
@@ -203,7 +212,7 @@ struct qslog_arena {
  * probe's ELF note says where the registry is. */
 struct qslog_registry {
 	uint16_t batch_semaphore;
-	uint16_t pad0;
+	uint16_t clock;	      /* enum qslog_clock; of no meaning while magic is 0 */
 	uint32_t magic;	      /* QSLOG_REGISTRY_MAGIC once initialised, 0 before */
 	uint32_t abi_version; /* QSLOG_ABI_VERSION */
 	uint32_t pid;
@@ -268,6 +277,7 @@ QSLOG_ABI_ASSERT(QSLOG_RECORD_BYTES_MAX == QSLOG_RECORD_SIZE_MASK * 8, record_by
 QSLOG_ABI_ASSERT(sizeof(struct qslog_site) == 80, site_size);
 QSLOG_ABI_OFFSET(qslog_site, format, 16);
 QSLOG_ABI_OFFSET(qslog_site, types, 56);
+QSLOG_ABI_OFFSET(qslog_arena, clock_limit, 56);
 QSLOG_ABI_OFFSET(qslog_arena, key, 64);
 QSLOG_ABI_OFFSET(qslog_arena, collected, 128);
 QSLOG_ABI_OFFSET(qslog_arena, marks, 192);
@@ -701,9 +711,12 @@ struct qslog_priv_slot {
 	struct qslog_arena *arena; /* NULL: the record is dropped */
 	uint64_t start;
 };
-/* The cold half of a reservation that went past the limit. */
+/* The cold half of a reservation that went past the limit. It puts the counter into the record as
+ * well: with QSLOG_CLOCK_MONOTONIC every record comes here. */
 struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64_t start,
 					       uint64_t bytes) __attribute__((cold));
+/* The counter as records have it. For what is not on the way of every record. */
+uint64_t qslog_priv_counter_slow(void) __attribute__((cold));
 /* That of publishing: of a record that was written amid another, amid which others were, or that
  * somebody wants to be told of. */
 void qslog_priv_publish_slow(struct qslog_arena *arena, uint64_t begin) __attribute__((cold));
@@ -866,6 +879,7 @@ QSLOG_PRIV_INLINE int qslog_priv_agreed(const struct qslog_control *control,
 	return __builtin_expect((listeners & special) == 0, 1) || qslog_priv_ask(control, site);
 }
 
+/* Of the CPU, whichever clock the process has. */
 static inline uint64_t qslog_priv_counter(void)
 {
 #if defined(__x86_64__)
@@ -923,20 +937,51 @@ QSLOG_PRIV_INLINE void qslog_priv_put_header(uint64_t *words, const struct qslog
 		((qslog_priv_part16 *)words)[3] = (uint16_t)high;
 }
 
-/* Word 1: the counter, which is returned. */
-QSLOG_PRIV_INLINE uint64_t qslog_priv_put_counter(uint64_t *words)
-{
+/* Word 1: the counter, in the parts in which the CPU gives it, and which are to stay in its
+ * registers: from the CPU; from the record at `delta` + `start`, in a way that has nothing in common
+ * with what follows, so that nothing of that is put in front of both; into a record (the whole is
+ * returned). */
 #if defined(__x86_64__)
+struct qslog_priv_now {
 	uint32_t low, high;
-
-	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-	((qslog_priv_part32 *)words)[2] = low;
-	((qslog_priv_part32 *)words)[3] = high;
-	return (uint64_t)high << 32 | low;
-#else
-	return words[1] = qslog_priv_counter();
-#endif
+};
+QSLOG_PRIV_INLINE void qslog_priv_now_read(struct qslog_priv_now *now)
+{
+	__asm__ volatile("rdtsc" : "=a"(now->low), "=d"(now->high));
 }
+QSLOG_PRIV_INLINE void qslog_priv_now_get(struct qslog_priv_now *now, uint64_t delta, uint64_t start)
+{
+	__asm__("movl 8(%2,%3), %0\n\tmovl 12(%2,%3), %1"
+		: "=&a"(now->low), "=&d"(now->high)
+		: "r"(delta), "r"(start)
+		: "memory");
+}
+QSLOG_PRIV_INLINE uint64_t qslog_priv_now_put(const struct qslog_priv_now *now, uint64_t *words)
+{
+	((qslog_priv_part32 *)words)[2] = now->low;
+	((qslog_priv_part32 *)words)[3] = now->high;
+	return (uint64_t)now->high << 32 | now->low;
+}
+#else
+struct qslog_priv_now {
+	uint64_t whole;
+};
+QSLOG_PRIV_INLINE void qslog_priv_now_read(struct qslog_priv_now *now)
+{
+	now->whole = qslog_priv_counter();
+}
+QSLOG_PRIV_INLINE void qslog_priv_now_get(struct qslog_priv_now *now, uint64_t delta, uint64_t start)
+{
+	__asm__("add %0, %1, %2\n\tldr %0, [%0, #8]"
+		: "=&r"(now->whole)
+		: "r"(delta), "r"(start)
+		: "memory");
+}
+QSLOG_PRIV_INLINE uint64_t qslog_priv_now_put(const struct qslog_priv_now *now, uint64_t *words)
+{
+	return words[1] = now->whole;
+}
+#endif
 
 /* Room for `bytes` (a multiple of 8, <= QSLOG_RECORD_BYTES_MAX); 0: dropped and counted. The limit
  * leaves room for what begins in front of it and has no more than QSLOG_PRIV_SLACK bytes. */
@@ -948,6 +993,7 @@ QSLOG_PRIV_INLINE int qslog_priv_record_open(struct qslog_priv_record *r, const 
 	uint64_t start = qslog_priv_reserve_add(&arena->reserve, bytes);
 	const uint64_t reach = __builtin_constant_p(bytes <= QSLOG_PRIV_SLACK) &&
 					       bytes <= QSLOG_PRIV_SLACK ? 0 : bytes;
+	struct qslog_priv_now now;
 
 	if (QSLOG_PRIV_UNLIKELY(start + reach >= arena->limit)) {
 		struct qslog_priv_slot slot = qslog_priv_reserve_slow(arena, start, bytes);
@@ -956,10 +1002,13 @@ QSLOG_PRIV_INLINE int qslog_priv_record_open(struct qslog_priv_record *r, const 
 		start = slot.start;
 		if (!arena)
 			return 0;
+		qslog_priv_now_get(&now, arena->delta, start);
+	} else {
+		qslog_priv_now_read(&now);
 	}
 	r->words = (uint64_t *)(uintptr_t)(arena->delta + start);
 	qslog_priv_put_header(r->words, site, flags, bytes);
-	r->counter = qslog_priv_put_counter(r->words);
+	r->counter = qslog_priv_now_put(&now, r->words);
 	r->arena = arena;
 	r->begin = start;
 	return 1;
@@ -1629,7 +1678,7 @@ extern "C" {
 				/* Dropped and counted; leaving it is recorded all the same. */     \
 				if (QSLOG_PRIV_UNLIKELY(qslog_priv_span.start <=                    \
 							QSLOG_PRIV_UNRECORDED))                     \
-					qslog_priv_span.start = qslog_priv_counter();               \
+					qslog_priv_span.start = qslog_priv_counter_slow();          \
 			}                                                                           \
 		}                                                                                   \
 		qslog_priv_span;                                                                    \
@@ -1820,7 +1869,7 @@ static inline struct qslog_span qslog_span_enter(const struct qslog_site *site,
 		span.site = NULL;
 		span.start = 0;
 	} else if (err) { /* dropped and counted; leaving it is recorded all the same */
-		span.start = qslog_priv_counter();
+		span.start = qslog_priv_counter_slow();
 	}
 	return span;
 }

@@ -22,16 +22,21 @@
 #include "qslog.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #define TABLE_MAX 4194304u /* pid_max's own limit on threads (PID_MAX_LIMIT, linux/threads.h) */
 #define TABLE_MIN 512u
@@ -422,6 +427,20 @@ full:
 	return NULL;
 }
 
+static int clock_is_monotonic(void)
+{
+	return qslog_priv_registry.clock == QSLOG_CLOCK_MONOTONIC;
+}
+
+/* Where the next stop is; with the kernel's clock every record comes to the cold function. */
+static void arena_limit_set(struct qslog_arena *arena, uint64_t limit)
+{
+	if (clock_is_monotonic())
+		arena->clock_limit = limit | 1; /* positions are multiples of 8 */
+	else
+		arena->limit = limit > QSLOG_PRIV_SLACK ? limit - QSLOG_PRIV_SLACK : 0;
+}
+
 /* A new life: the key is 0 while the rest changes, positions go on. */
 static void arena_begin_life(struct qslog_arena *arena)
 {
@@ -435,7 +454,7 @@ static void arena_begin_life(struct qslog_arena *arena)
 	arena->born_records = arena->records;
 	arena->born_dropped = arena->dropped;
 	arena->pushed = arena->head;
-	arena->limit = 0;
+	arena_limit_set(arena, 0);
 	arena->next = 0;
 	arena->tid = (uint32_t)syscall(SYS_gettid);
 	arena->state = QSLOG_ARENA_LIVE;
@@ -827,6 +846,96 @@ static uint64_t tell_of(struct qslog_arena *arena, uint64_t start, uint64_t byte
 	return start;
 }
 
+/* --- Time. */
+
+uint64_t qslog_priv_counter_slow(void)
+{
+	const int saved_errno = errno;
+	uint64_t counter = clock_is_monotonic() ? monotonic_ns() : qslog_priv_counter();
+
+	errno = saved_errno;
+	return counter;
+}
+
+#if defined(__x86_64__)
+/* One line of sysfs, with a blank in front of each word and behind it; "" where it cannot be read.
+ * By syscall(2): a thread could be cancelled in open(3). */
+static void clocksource_read(const char *path, char *text, size_t bytes)
+{
+	long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC), n;
+
+	text[0] = '\0';
+	if (fd < 0)
+		return;
+	n = syscall(SYS_read, fd, text + 1, bytes - 3);
+	syscall(SYS_close, fd);
+	if (n <= 0)
+		return;
+	text[0] = ' ';
+	text[n + 1] = '\0';
+	if (text[n] == '\n')
+		text[n] = ' ';
+}
+
+/*
+ * Does the TSC count at one rate, in step on all CPUs? CPUID says whether the hardware (or the
+ * hypervisor, which clears the bit for guests that may be moved) promises it: 80000007h, EDX bit 8.
+ * The kernel may have found that it is not so: mark_tsc_unstable() in arch/x86/kernel/tsc.c after
+ * tests of its own or by tsc=unstable. Then "tsc" is not in available_clocksource: either
+ * init_tsc_clocksource() did not register it, or __clocksource_unstable() in
+ * kernel/time/clocksource.c took CLOCK_SOURCE_VALID_FOR_HRES from it, without which
+ * available_clocksource_show() leaves it out.
+ *
+ * A virtual machine may have been told so only in order that the kernel uses what its hypervisor
+ * offers. Where that is in use, its own clock is the TSC all the same: vread_pvclock() and
+ * vread_hvclock() (arch/x86/include/asm/vdso/gettimeofday.h) scale what rdtsc gives by one factor
+ * and offset for all CPUs. So the TSC is taken; clock pairs follow the factor. (It may jump when
+ * such a machine is moved or resumed from a snapshot: docs/time.md.)
+ */
+static int tsc_is_good(void)
+{
+	static const char folder[] = "/sys/devices/system/clocksource/clocksource0/";
+	unsigned int eax, ebx, ecx, edx;
+	char path[96], text[256];
+
+	if (!__get_cpuid(0x80000007, &eax, &ebx, &ecx, &edx) || !(edx & 1u << 8))
+		return 0;
+	stpcpy(stpcpy(path, folder), "available_clocksource");
+	clocksource_read(path, text, sizeof(text));
+	if (!text[0] || strstr(text, " tsc "))
+		return 1;
+	stpcpy(stpcpy(path, folder), "current_clocksource");
+	clocksource_read(path, text, sizeof(text));
+	return strstr(text, " kvm-clock ") || strstr(text, " hyperv_clocksource_tsc_page ");
+}
+#else
+/* The architecture demands it of the system counter (Arm ARM, "The Generic Timer"). */
+static int tsc_is_good(void)
+{
+	return 1;
+}
+#endif
+
+static enum qslog_clock clock_decide(void)
+{
+	const char *wanted = secure_getenv("QSLOG_CLOCK");
+
+	if (wanted && strcmp(wanted, "tsc") == 0)
+		return QSLOG_CLOCK_COUNTER;
+	if (wanted && strcmp(wanted, "monotonic") == 0)
+		return QSLOG_CLOCK_MONOTONIC;
+	return tsc_is_good() ? QSLOG_CLOCK_COUNTER : QSLOG_CLOCK_MONOTONIC;
+}
+
+/* The room is there: the record gets its counter, as the last thing that is done. */
+static struct qslog_priv_slot slot_take(struct qslog_arena *arena, uint64_t start)
+{
+	const struct qslog_priv_slot slot = {arena, start};
+
+	arena_word(arena, start)[1] = qslog_priv_counter_slow();
+	return slot;
+}
+
 /* --- The stop. `start` has been reserved already, up to start + bytes. */
 struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64_t start,
 					       uint64_t bytes)
@@ -834,6 +943,10 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 	struct qslog_priv_slot slot = {NULL, 0};
 	int saved_errno = errno;
 
+	/* No stop: see arena_limit_set(). A forked child finds 0. */
+	if (start + bytes <= arena->clock_limit && !thread_state.asked_cnt &&
+	    __atomic_load_n(own_process, __ATOMIC_RELAXED))
+		return slot_take(arena, start);
 	/* None, or that of the parent of a forked child. */
 	if (arena->magic != QSLOG_ARENA_MAGIC ||
 	    !__atomic_load_n(own_process, __ATOMIC_RELAXED)) {
@@ -899,7 +1012,7 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 			next = end;
 		if (next > full_at)
 			next = full_at;
-		arena->limit = next > QSLOG_PRIV_SLACK ? next - QSLOG_PRIV_SLACK : 0;
+		arena_limit_set(arena, next);
 		/* Of the lap of head, also amid another record, whose place stays the same then. */
 		arena->delta = (uint64_t)(uintptr_t)arena + QSLOG_ARENA_HEADER_BYTES -
 			       (arena->head & ~arena->mask);
@@ -907,8 +1020,7 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 			start = tell_of(arena, start, bytes, full_at, nested);
 		break;
 	}
-	slot.arena = arena;
-	slot.start = start;
+	slot = slot_take(arena, start);
 out:
 	errno = saved_errno;
 	return slot;
@@ -1108,6 +1220,7 @@ static void runtime_init(void)
 	runtime.thread_key_valid = pthread_key_create(&runtime.thread_key, arena_end_life) == 0;
 	pthread_atfork(fork_prepare, fork_parent, fork_child_locked);
 	qslog_priv_registry.pid = (uint32_t)getpid();
+	qslog_priv_registry.clock = (uint16_t)clock_decide();
 	__atomic_store_n(&qslog_priv_registry.magic, QSLOG_REGISTRY_MAGIC, __ATOMIC_RELEASE);
 }
 
@@ -1502,7 +1615,7 @@ void qslog_priv_line_begin(struct qslog_local_parent *parent, const struct qslog
 		parent->start = line_write(&next, parent->depth, 0);
 		if (!parent->start) { /* the next span tells of it; closing is recorded as well */
 			next.announced = QSLOG_PRIV_STALE;
-			parent->start = qslog_priv_counter();
+			parent->start = qslog_priv_counter_slow();
 		}
 	}
 	line_set(line, &next, parent->depth);
