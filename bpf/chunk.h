@@ -28,7 +28,9 @@ enum chunk_flag {
 	 * be copied; from_records says how many records came before `from`. */
 	CHUNK_RESYNC = 1,
 	/* The arena was there before the tracer: nothing before `from` is the tracer's loss. */
-	CHUNK_BASELINE = 2
+	CHUNK_BASELINE = 2,
+	/* The records' counters are CLOCK_MONOTONIC (enum qslog_clock). */
+	CHUNK_MONOTONIC = 4
 };
 
 /*

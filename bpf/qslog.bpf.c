@@ -79,7 +79,7 @@ static __always_inline long user_read(void *to, __u32 bytes, __u64 from, struct 
 
 /* The parts of struct qslog_arena, as long as the stack is short. */
 struct arena_head {
-	__u64 reserve, head, limit, records, mask, dropped, pad[2];
+	__u64 reserve, head, limit, records, mask, dropped, delta, clock_limit;
 	__u64 key;
 	__u32 magic, state, tid, index;
 	__u64 pushed, mark_cnt;
@@ -89,7 +89,9 @@ struct arena_life {
 	__u32 last_tid, pad;
 };
 _Static_assert(__builtin_offsetof(struct arena_head, mark_cnt) ==
-		       __builtin_offsetof(struct qslog_arena, mark_cnt), "arena_head");
+		       __builtin_offsetof(struct qslog_arena, mark_cnt) &&
+		       __builtin_offsetof(struct arena_head, clock_limit) ==
+			       __builtin_offsetof(struct qslog_arena, clock_limit), "arena_head");
 _Static_assert(sizeof(struct arena_life) ==
 		       sizeof(struct qslog_arena) - __builtin_offsetof(struct qslog_arena, born),
 	       "arena_life");
@@ -210,7 +212,7 @@ static __always_inline int chunk_copy(struct copy *c, struct arena_state *state,
 	}
 	chunk->data_bytes = bytes;
 	chunk->entry = c->entry;
-	chunk->flags = state->flags;
+	chunk->flags = state->flags | (c->head.clock_limit ? CHUNK_MONOTONIC : 0);
 	chunk->tgid = c->id.tgid;
 	chunk->registry = c->id.registry;
 	chunk->arena = c->id.arena;

@@ -2,7 +2,8 @@
 /*
  * clock_map.c - piecewise linear, one piece per two neighbouring pairs. Where the clock differs
  * from the ticks by more than a clock can drift it was set: such a piece goes on from its
- * first pair at the rate of the ticks, and the second pair is where the new time begins.
+ * first pair at the rate of the last piece before it that had one, and the second pair is where the
+ * new time begins.
  */
 #include "clock_map.h"
 
@@ -43,7 +44,7 @@ static void piece_add(struct clock_map *m)
 	double limit = ns * DRIFT_MAX + SLACK_NS + window_min(a->window_ns) +
 		       window_min(b->window_ns);
 
-	a->drift = 0;
+	a->drift = m->drift_last;
 	if (more > limit || more < -limit)
 		return;
 	a->drift = more / ns;

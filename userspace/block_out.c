@@ -261,6 +261,16 @@ const uint8_t *block_out_file_id(const struct block_out *o)
 	return o->file_id;
 }
 
+bool block_out_restart(struct block_out *o)
+{
+	if (!o->regular || ftruncate(o->fd, 0) != 0 || lseek(o->fd, 0, SEEK_SET) < 0)
+		return false;
+	o->offset = o->block_offset = o->sequence = 0;
+	o->records = o->lost = o->text_bytes = 0;
+	o->index_cnt = 0;
+	return true;
+}
+
 bool block_out_has_tail(const struct block_out *o)
 {
 	return o->tail;

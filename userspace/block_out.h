@@ -23,6 +23,9 @@ int block_out_reopen(struct block_out **out, int fd, struct recover_walk *walk);
 /* Further FILE_HINT_* flags of the blocks that are written from now on. */
 void block_out_hints(struct block_out *o, uint16_t hints);
 const uint8_t *block_out_file_id(const struct block_out *o); /* 16 bytes */
+/* Forgets the blocks that were written, so that the file begins anew. False where that cannot be:
+ * it is a pipe, or its length cannot be changed. Not for a file that has an index block. */
+bool block_out_restart(struct block_out *o);
 bool block_out_has_tail(const struct block_out *o);
 uint64_t block_out_bytes(const struct block_out *o); /* length of the file */
 /* The numbers that the next block, and the next frame of the tail, will have. */

@@ -21,18 +21,18 @@ struct reading {
 	int64_t ns;
 };
 
-static int reading_take(clockid_t clock, struct reading *best)
+static int reading_take(uint32_t kind, clockid_t clock, struct reading *best)
 {
 	int i;
 
 	best->window = UINT64_MAX;
 	for (i = 0; i < TRIES; i++) {
 		struct timespec ts;
-		uint64_t before = counter_now(), window;
+		uint64_t before = counter_read(kind), window;
 
 		if (clock_gettime(clock, &ts) != 0)
 			return -errno;
-		window = counter_now() - before;
+		window = counter_read(kind) - before;
 		if (window >= best->window)
 			continue;
 		best->window = window;
@@ -42,21 +42,28 @@ static int reading_take(clockid_t clock, struct reading *best)
 	return 0;
 }
 
+#if defined(__aarch64__)
+static int frequency_get(uint64_t *hz)
+{
+	__asm__ volatile("mrs %0, cntfrq_el0" : "=r"(*hz));
+	return 0;
+}
+#else
 /* Against CLOCK_MONOTONIC, which nobody sets. */
-static int frequency_measure(uint64_t *hz)
+static int frequency_get(uint64_t *hz)
 {
 	struct reading from, to;
 	uint64_t counts, ns;
 	int err;
 
-	err = reading_take(CLOCK_MONOTONIC, &from);
+	err = reading_take(COUNTER_KIND, CLOCK_MONOTONIC, &from);
 	if (err)
 		return err;
 	do {
 		struct timespec rest = { 0, MEASURE_NS };
 
 		(void)nanosleep(&rest, NULL); /* a signal only makes the loop turn once more */
-		err = reading_take(CLOCK_MONOTONIC, &to);
+		err = reading_take(COUNTER_KIND, CLOCK_MONOTONIC, &to);
 		if (err)
 			return err;
 	} while (to.ns - from.ns < MEASURE_NS);
@@ -65,22 +72,18 @@ static int frequency_measure(uint64_t *hz)
 	*hz = (uint64_t)((double)counts / (double)ns * (double)NS_PER_S);
 	return 0;
 }
+#endif
 
-int clock_scale_init(struct clock_scale *scale)
+int clock_scale_init(struct clock_scale *scale, uint32_t kind)
 {
 	int err = 0;
 
-	scale->counter0 = counter_now();
+	scale->kind = kind;
+	scale->counter0 = counter_read(kind);
 	scale->mult = 0;
-#if defined(__aarch64__)
-	__asm__ volatile("mrs %0, cntfrq_el0" : "=r"(scale->hz));
-	(void)frequency_measure;
-#elif defined(__x86_64__)
-	err = frequency_measure(&scale->hz);
-#else
 	scale->hz = NS_PER_S;
-	(void)frequency_measure;
-#endif
+	if (kind != FILE_COUNTER_MONOTONIC)
+		err = frequency_get(&scale->hz);
 	if (err)
 		return err;
 	/* below 1 MHz or above 100 GHz nothing is a working counter */
@@ -90,13 +93,20 @@ int clock_scale_init(struct clock_scale *scale)
 	return 0;
 }
 
+void clock_scale_shift(struct clock_scale *scale, int64_t ticks)
+{
+	clock_wide counts = ((clock_wide)ticks << 32) / (int64_t)scale->mult;
+
+	scale->counter0 = counter_read(scale->kind) - (uint64_t)counts;
+}
+
 int clock_pair_take(const struct clock_scale *scale, struct clock_pair *pair)
 {
 	struct reading now;
 	uint64_t window;
 	int err;
 
-	err = reading_take(CLOCK_REALTIME, &now);
+	err = reading_take(scale->kind, CLOCK_REALTIME, &now);
 	if (err)
 		return err;
 	window = (uint64_t)((double)now.window * (double)scale->mult / 4294967296.0) + 1;

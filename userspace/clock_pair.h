@@ -22,12 +22,16 @@ struct clock_scale {
 	uint64_t counter0; /* tick 0 */
 	uint64_t mult;	   /* ticks per count, 32 fractional bits */
 	uint64_t hz;	   /* nominal frequency of the counter */
+	uint32_t kind;	   /* enum file_counter_kind: which counter; 0 as COUNTER_KIND */
 };
 
-/* Takes tick 0 and measures the frequency, for about 2 ms where the hardware does not tell it.
- * An error of the scale does no harm: readers interpolate between pairs. 0 or -errno. */
-int clock_scale_init(struct clock_scale *scale);
+/* Takes tick 0 of the counter `kind` and measures its frequency, for about 2 ms where nobody tells
+ * it. An error of the scale does no harm: readers interpolate between pairs. 0 or -errno. */
+int clock_scale_init(struct clock_scale *scale, uint32_t kind);
 int clock_pair_take(const struct clock_scale *scale, struct clock_pair *pair);
+
+/* Moves tick 0, so that now is `ticks`. */
+void clock_scale_shift(struct clock_scale *scale, int64_t ticks);
 
 static inline int64_t clock_ticks(const struct clock_scale *scale, uint64_t counter)
 {

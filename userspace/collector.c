@@ -28,6 +28,7 @@
 
 #include "collector_safe.h"
 #include "collector_snapshot.h"
+#include "counter.h"
 #include "ingest.h"
 #include "proc_facts.h"
 #include "recover.h"
@@ -277,7 +278,8 @@ static void *collector_main(void *arg)
 			collector_answer(c, request);
 			unflushed = false;
 			flushed_ns = now;
-		} else if (unflushed && (now - flushed_ns >= flush_ns || arenas != arenas_before)) {
+		} else if (now - flushed_ns >= flush_ns ||
+			   (unflushed && arenas != arenas_before)) {
 			/* threads come and go: let them have the arenas of those that have gone */
 			arenas_before = arenas;
 			(void)writer_flush(c->writer);
@@ -472,7 +474,10 @@ static int options_complete(struct qslog_options *o, const struct qslog_options 
 
 static int output_open(struct collector *c, const char *path)
 {
-	const struct writer_options options = {.path = path, .tail = true};
+	const struct writer_options options = {
+		.path = path, .tail = true,
+		.counter_kind = counter_kind_of(qslog_priv_registry.clock),
+	};
 	const struct ingest_source source = {
 		.arg = c, .site = own_site, .thread_name = own_thread_name,
 	};

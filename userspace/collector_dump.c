@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "counter.h"
 #include "ingest.h"
 #include "snapshot_path.h"
 #include "writer.h"
@@ -51,7 +52,7 @@ int dumper_open(struct dumper *d, const char *path)
 	if (!err)
 		err = proc_facts_read(&d->facts, getpid());
 	if (!err)
-		err = clock_scale_init(&d->scale);
+		err = clock_scale_init(&d->scale, counter_kind_of(qslog_priv_registry.clock));
 	if (!err)
 		err = clock_pair_take(&d->scale, &pair);
 	if (!err)
@@ -229,7 +230,7 @@ int dumper_keep_sites(struct dumper *d)
 
 	if (err)
 		return err;
-	snapshot_sites_keep_begin(d->sites);
+	snapshot_sites_keep_begin(d->sites, qslog_priv_counter_slow());
 	while (copies_take(&c))
 		for (i = 0; i < c.cnt && !err; i++)
 			err = snapshot_sites_keep(d->sites, &c.list[i].ring);

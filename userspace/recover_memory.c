@@ -237,6 +237,7 @@ void recover_memory_state(const struct recover_memory *m, struct writer_state *s
 	state->scale.counter0 = h->counter0;
 	state->scale.mult = h->mult;
 	state->scale.hz = h->hz;
+	state->scale.kind = h->counter_kind;
 	state->pair.ticks = clock->ticks;
 	state->pair.realtime_ns = clock->realtime_ns;
 	state->pair.window_ns = clock->window_ns;

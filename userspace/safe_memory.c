@@ -20,7 +20,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "counter.h"
 #include "proc_maps.h"
 
 #define SLABS_MAX 1024u
@@ -155,7 +154,7 @@ static int header_fill(struct safe_memory *m, const char *output, const uint8_t 
 	h->snapshot = !file_id;
 	if (file_id)
 		memcpy(h->file_id, file_id, sizeof(h->file_id));
-	h->counter_kind = COUNTER_KIND;
+	h->counter_kind = scale->kind;
 	h->ring_bytes = ring_bytes;
 	h->counter0 = scale->counter0;
 	h->mult = scale->mult;

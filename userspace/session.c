@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "counter.h"
 #include "ingest.h"
 #include "kernel.h"
 #include "launch.h"
@@ -44,7 +45,8 @@ struct session {
 	sigset_t signals_before;
 	uint32_t attached_gone; /* kernel_attached_gone() when it was last looked at */
 	uint64_t started_ms, scanned_ms, status_ms;
-	bool status_shown, error_said;
+	uint32_t counter_kind; /* enum file_counter_kind of the file's times; 0: not known yet */
+	bool status_shown, error_said, clock_said;
 	char output[PATH_MAX];
 };
 
@@ -59,6 +61,56 @@ static uint64_t monotonic_ms(void)
 const char *session_output(const struct session *s)
 {
 	return s->output;
+}
+
+static void status_clear(struct session *s)
+{
+	if (s->status_shown)
+		fputs("\r\033[K", stderr);
+	s->status_shown = false;
+}
+
+/* --- Time. A file has one clock: that of the first records. */
+
+static int clock_find(struct session *s, struct why *why)
+{
+	enum qslog_clock clock;
+	int err = target_clock(s->target, &clock, why);
+
+	if (err == -EAGAIN) /* the first chunk will say it */
+		return 0;
+	if (!err)
+		s->counter_kind = counter_kind_of(clock);
+	return err;
+}
+
+/* False: the records of a chunk with this counter cannot be taken. */
+static bool clock_settle(struct session *s, uint32_t counter_kind)
+{
+	int err = -ENOTSUP;
+
+	if (s->counter_kind == counter_kind)
+		return true;
+	if (!s->counter_kind && counter_kind == COUNTER_KIND)
+		err = 0; /* as the writer was opened */
+	else if (!s->counter_kind)
+		err = writer_counter_set(s->writer, counter_kind);
+	if (!err) {
+		s->counter_kind = counter_kind;
+		target_counter_set(s->target, counter_kind);
+		return true;
+	}
+	if (!s->clock_said) {
+		status_clear(s);
+		fprintf(stderr, "qslog-trace: process %d: records that have their times from %s do not "
+			"fit into %s: %s; they are left out, and counted as lost (start the program "
+			"with QSLOG_CLOCK=%s)\n", (int)target_pid(s->target),
+			counter_kind == FILE_COUNTER_MONOTONIC ? "CLOCK_MONOTONIC" : "the CPU's counter",
+			s->output, err == -ENOTSUP ? "its times are from another clock" : strerror(-err),
+			counter_kind == FILE_COUNTER_MONOTONIC ? "tsc" : "monotonic");
+	}
+	s->clock_said = true;
+	return false;
 }
 
 /* --- Chunks */
@@ -80,7 +132,9 @@ static void session_chunk(void *arg, const struct chunk *chunk)
 		.dropped = chunk->dropped,
 	};
 
-	if (chunk->tgid != (uint32_t)target_pid(s->target))
+	if (chunk->tgid != (uint32_t)target_pid(s->target) ||
+	    !clock_settle(s, counter_kind_of(chunk->flags & CHUNK_MONOTONIC ?
+					     QSLOG_CLOCK_MONOTONIC : QSLOG_CLOCK_COUNTER)))
 		return;
 	/* Errors of the output are kept by the writer; others are a hostile process's own. */
 	(void)ingest_batch(target_ingest_process(s->target), &batch);
@@ -133,9 +187,12 @@ static int output_open(struct session *s, struct why *why)
 {
 	const struct ingest_filter filter = {s->options->level, s->options->tags};
 	const char *uid = getenv("SUDO_UID"), *gid = getenv("SUDO_GID");
-	struct writer_options options = {.path = s->output, .tail = true};
+	struct writer_options options = {
+		.path = s->output, .tail = true, .counter_kind = s->counter_kind,
+	};
 	int err;
 
+	target_counter_set(s->target, s->counter_kind);
 	if (s->options->output)
 		snprintf(s->output, sizeof(s->output), "%s", s->options->output);
 	else
@@ -253,6 +310,8 @@ int session_open(struct session **out, const struct options *options, struct why
 		err = kernel_open(&s->kernel, &kernel, why);
 	if (!err)
 		err = sets_of_events(s, why);
+	if (!err && !s->launched)
+		err = clock_find(s, why);
 	if (!err)
 		err = output_open(s, why);
 	if (!err)
@@ -270,13 +329,6 @@ int session_open(struct session **out, const struct options *options, struct why
 }
 
 /* --- Run */
-
-static void status_clear(struct session *s)
-{
-	if (s->status_shown)
-		fputs("\r\033[K", stderr);
-	s->status_shown = false;
-}
 
 static void status_show(struct session *s, uint64_t now)
 {

@@ -17,7 +17,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "counter.h"
 #include "hash_index.h"
 #include "site_read.h"
 
@@ -208,11 +207,11 @@ static uint64_t record_words(const uint64_t *record)
 	return words * 8 < QSLOG_RECORD_HEADER_BYTES ? 0 : words;
 }
 
-void snapshot_sites_keep_begin(struct snapshot_sites *s)
+void snapshot_sites_keep_begin(struct snapshot_sites *s, uint64_t now)
 {
 	uint32_t i;
 
-	s->now = counter_now();
+	s->now = now;
 	for (i = 0; i < s->cnt; i++)
 		s->kept[i].needed = false;
 }

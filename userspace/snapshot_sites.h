@@ -18,9 +18,10 @@ void snapshot_sites_close(struct snapshot_sites *s);  /* NULL is accepted */
 
 /*
  * Before a library goes: begin, keep for copies of all rings, end. What no ring needs any more is
- * dropped then. 0 or -ENOMEM: records of the library will be unknown, or those of another.
+ * dropped then. `now`: the counter as records have it. 0 or -ENOMEM: records of the library will be
+ * unknown, or those of another.
  */
-void snapshot_sites_keep_begin(struct snapshot_sites *s);
+void snapshot_sites_keep_begin(struct snapshot_sites *s, uint64_t now);
 int snapshot_sites_keep(struct snapshot_sites *s, const struct snapshot_ring *ring);
 int snapshot_sites_keep_end(struct snapshot_sites *s);
 

@@ -56,6 +56,7 @@ struct target {
 		uint64_t inode;
 	} *seen; /* files looked at already */
 	size_t seen_cnt;
+	uint32_t counter_kind; /* enum file_counter_kind; 0: not known yet */
 	uint64_t since; /* counter at which the file begins */
 };
 
@@ -471,6 +472,43 @@ void target_counts_get(const struct target *t, struct target_counts *out)
 	}
 }
 
+/* --- Time */
+
+int target_clock(const struct target *t, enum qslog_clock *clock, struct why *why)
+{
+	struct qslog_registry registry;
+	int err = -EAGAIN, read_err;
+	unsigned int i;
+
+	for (i = 0; i < t->file_cnt; i++) {
+		if (!t->files[i].has_runtime)
+			continue;
+		read_err = process_read(t->alive, t->files[i].registry, &registry, sizeof(registry));
+		if (read_err)
+			return process_error(t->pid, read_err, why);
+		if (registry.magic != QSLOG_REGISTRY_MAGIC)
+			continue;
+		if (!err && registry.clock != *clock)
+			return why_set(why, -ENOTSUP, "process %d has two copies of the qslog "
+				       "runtime, of which one takes its times from the CPU's counter "
+				       "and one from CLOCK_MONOTONIC; start it with QSLOG_CLOCK=tsc or "
+				       "QSLOG_CLOCK=monotonic", (int)t->pid);
+		*clock = registry.clock;
+		err = 0;
+	}
+	return err;
+}
+
+void target_counter_set(struct target *t, uint32_t kind)
+{
+	t->counter_kind = kind;
+}
+
+static uint64_t target_counter(const struct target *t)
+{
+	return t->counter_kind ? counter_read(t->counter_kind) : 0;
+}
+
 /* --- Ingest */
 
 static int target_site(void *arg, uint64_t address, struct writer_format *out)
@@ -527,7 +565,7 @@ int target_ingest(struct target *t, struct writer *writer, struct ingest *ingest
 
 	if (index < 0)
 		return index;
-	t->since = counter_now();
+	t->since = target_counter(t);
 	return ingest_process_add(ingest, (uint32_t)index, t->facts.name, t->since, &source,
 				  &t->process);
 }
@@ -549,11 +587,12 @@ void target_lost_count(struct target *t)
 
 void target_window_begin(struct target *t)
 {
-	t->since = counter_now();
+	t->since = target_counter(t);
 	ingest_process_window(t->process, t->since, UINT64_MAX);
 }
 
 void target_window_end(struct target *t)
 {
-	ingest_process_window(t->process, t->since, counter_now());
+	ingest_process_window(t->process, t->since,
+			      t->counter_kind ? target_counter(t) : UINT64_MAX);
 }

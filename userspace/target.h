@@ -47,6 +47,13 @@ void target_mute(struct target *t);
 void target_window_begin(struct target *t);
 void target_window_end(struct target *t);
 
+/* Which clock the process's records have. 0; -EAGAIN: no runtime in it is initialised yet; -ENOTSUP:
+ * it has two that differ; errors of reading its memory. */
+int target_clock(const struct target *t, enum qslog_clock *clock, struct why *why);
+/* The same as enum file_counter_kind; 0: not known yet, so that the file begins with the first
+ * record. To be set before target_ingest(), and when it turns out. */
+void target_counter_set(struct target *t, uint32_t kind);
+
 /* Adds the process to the writer and the ingest. */
 int target_ingest(struct target *t, struct writer *writer, struct ingest *ingest);
 struct ingest_process *target_ingest_process(const struct target *t);

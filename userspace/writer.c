@@ -45,6 +45,8 @@ struct writer {
 	struct catalog_out catalog;
 	struct clock_scale scale;
 	struct clock_pair pair; /* the newest */
+	int64_t pair_written;	/* ticks of the newest in the rows */
+	bool begun;		/* there has been a block of rows */
 	struct rows rows;
 	bool building;		/* rows has the beginning of a block */
 	uint32_t block_bytes;
@@ -113,15 +115,40 @@ static void losses_merge(struct losses *l)
 	l->cnt = to + 1;
 }
 
+static int64_t ticks_now(const struct writer *w)
+{
+	return clock_ticks(&w->scale, counter_read(w->scale.kind));
+}
+
+static int pair_put(struct writer *w)
+{
+	int err = rows_clock(&w->rows, &w->pair);
+
+	if (!err) {
+		w->paired = w->rows.len;
+		w->pair_written = w->pair.ticks;
+	}
+	return err;
+}
+
+/* Behind the newest rows. The one before may have been taken since the rows before these: what
+ * happened to the clock in a long pause does not concern them then. */
 static int pair_append(struct writer *w)
 {
-	int err = w->pair_fixed ? 0 : clock_pair_take(&w->scale, &w->pair);
+	int err = 0;
 
-	if (!err)
-		err = rows_clock(&w->rows, &w->pair);
-	if (!err)
-		w->paired = w->rows.len;
-	return err;
+	if (w->pair.ticks - w->pair_written >= CLOCK_INTERVAL_NS)
+		err = pair_put(w);
+	if (!err && !w->pair_fixed)
+		err = clock_pair_take(&w->scale, &w->pair);
+	return err ? err : pair_put(w);
+}
+
+/* While nothing comes. */
+static void pair_note(struct writer *w)
+{
+	if (!w->pair_fixed && !w->earlier_cnt && ticks_now(w) - w->pair.ticks >= CLOCK_INTERVAL_NS)
+		(void)clock_pair_take(&w->scale, &w->pair); /* the one before will do */
 }
 
 static int loss_append(struct writer *w, const struct loss *loss)
@@ -129,7 +156,7 @@ static int loss_append(struct writer *w, const struct loss *loss)
 	struct out_thread *t = w->catalog.threads[loss->thread];
 	int64_t ticks = t->has_ticks	? t->last_ticks :
 			w->pair_fixed	? w->pair.ticks :
-					  clock_ticks(&w->scale, counter_now());
+					  ticks_now(w);
 
 	return rows_loss(&w->rows, &w->catalog, t, loss->thread, loss->cause, loss->count, ticks);
 }
@@ -143,6 +170,7 @@ static int earlier_append(struct writer *w)
 		err = rows_clock(&w->rows, &w->earlier[i]);
 	if (i && !err)
 		w->pair = w->earlier[i - 1];
+	w->pair_written = w->pair.ticks;
 	w->earlier_cnt = 0;
 	return err;
 }
@@ -158,7 +186,7 @@ static int block_begin(struct writer *w, int64_t ticks)
 	err = rows_begin(&w->rows, ticks, &w->pair);
 	if (err)
 		return err;
-	w->building = true;
+	w->building = w->begun = true;
 	w->framed = 0;
 	w->tapped = 0;
 	err = earlier_append(w);
@@ -236,7 +264,10 @@ static int block_seal(struct writer *w)
 	if (!w->building)
 		return 0;
 	if (w->rows.block.entry_cnt) {
-		err = w->paired < w->rows.len ? error_note(w, pair_append(w)) : 0;
+		if (w->paired < w->rows.len)
+			err = error_note(w, pair_append(w));
+		else if (w->pair.ticks != w->pair_written) /* the header has the rows' last */
+			err = error_note(w, pair_put(w));
 		tap_feed(w);
 		journal_begin(w, false);
 		if (!err)
@@ -291,7 +322,7 @@ static int header_write(struct writer *w)
 	p = info_extended_put(p, FILE_SUB_FILE_ID, 16);
 	memcpy(p, block_out_file_id(w->out), 16);
 	p = text_put(p + 16, FILE_SUB_HOST, host);
-	bytes = (uint32_t)(varint_put(varint_put(body, COUNTER_KIND), w->scale.hz) - body);
+	bytes = (uint32_t)(varint_put(varint_put(body, w->scale.kind), w->scale.hz) - body);
 	p = info_extended_put(p, FILE_SUB_COUNTER, bytes);
 	memcpy(p, body, bytes);
 	p = info_extended_put(p + bytes, FILE_SUB_CLOCK, 20);
@@ -312,7 +343,8 @@ static int clocks_begin(struct writer *w, const struct writer_options *options)
 	if (options->scale)
 		w->scale = *options->scale;
 	else
-		err = clock_scale_init(&w->scale);
+		err = clock_scale_init(&w->scale, options->counter_kind ? options->counter_kind :
+									   COUNTER_KIND);
 	if (err || !cnt)
 		return err ? err : clock_pair_take(&w->scale, &w->pair);
 	w->pair = options->pairs[0];
@@ -352,6 +384,25 @@ fail:
 	free(w->earlier);
 	free(w);
 	return err;
+}
+
+int writer_counter_set(struct writer *w, uint32_t counter_kind)
+{
+	const int64_t now = ticks_now(w);
+	struct clock_scale scale;
+	int err;
+
+	if (w->records_sealed || w->rows.block.record_cnt || w->unwritten)
+		return -EBUSY;
+	err = clock_scale_init(&scale, counter_kind);
+	if (err)
+		return err;
+	clock_scale_shift(&scale, now); /* the first pair, and times of losses, stay true */
+	w->scale = scale;
+	err = clock_pair_take(&w->scale, &w->pair);
+	if (err || w->begun || !block_out_restart(w->out))
+		return err;
+	return error_note(w, header_write(w));
 }
 
 void writer_journal(struct writer *w, const struct writer_journal *journal)
@@ -511,14 +562,15 @@ int writer_flush(struct writer *w)
 	/* what could not be reported goes before a tail that stays empty for long */
 	if (!w->building && w->carry.cnt)
 		err = error_note(w, block_begin(w, w->pair.ticks));
-	if (err || !w->building || w->framed >= w->rows.len || !w->rows.block.entry_cnt)
+	if (err || !w->building || w->framed >= w->rows.len || !w->rows.block.entry_cnt) {
+		pair_note(w);
 		return w->error;
+	}
 	if (!block_out_has_tail(w->out)) {
 		(void)block_seal(w); /* has noted the error */
 		return w->error;
 	}
-	if (w->paired < w->rows.len &&
-	    clock_ticks(&w->scale, counter_now()) - w->pair.ticks >= CLOCK_INTERVAL_NS) {
+	if (w->paired < w->rows.len && ticks_now(w) - w->pair_written >= CLOCK_INTERVAL_NS) {
 		err = error_note(w, pair_append(w));
 		if (err)
 			return w->error;

@@ -25,6 +25,7 @@ struct writer_options {
 	const char *path;	/* created or truncated; copied */
 	uint32_t block_bytes;	/* rows per sealed block before compression; 0: 1 MiB; 4 KiB..16 MiB */
 	int zstd_level;		/* 0: 1 */
+	uint32_t counter_kind;	/* enum file_counter_kind of the records; 0: the CPU's own */
 	bool tail;		/* keep unsealed rows readable in PATH.tail at every writer_flush() */
 	bool own_by_user;	/* give the files to owner_uid:owner_gid (sudo) */
 	uid_t owner_uid;
@@ -91,6 +92,11 @@ struct writer_totals {
 
 int writer_open(struct writer **out, const struct writer_options *options);
 
+/* Records turn out to have another counter than writer_open() was told. 0; -EBUSY: there are
+ * records already, and all of a file have the same; or the errors of writing anew what the file
+ * begins with. */
+int writer_counter_set(struct writer *w, uint32_t counter_kind);
+
 /* NULL ends it. */
 void writer_journal(struct writer *w, const struct writer_journal *journal);
 
@@ -117,7 +123,8 @@ int writer_loss(struct writer *w, uint32_t thread, enum loss_cause cause, uint64
 int writer_clock(struct writer *w);
 
 /* What has been appended is readable from now on: in PATH.tail or, without a tail, in a block that
- * is sealed for it, however small. */
+ * is sealed for it, however small. Where nothing has been, a clock pair is taken for what comes
+ * next; so this is to be called at intervals in any case. */
 int writer_flush(struct writer *w);
 
 /* Bytes of rows appended since the last seal; for a live view: see writer_tap(). */
