@@ -183,8 +183,9 @@ crash-soak: all tests ## kill an application ROUNDS times (1000) and recover wha
 	$(Q)$(TEST_ENV) ROUNDS='$(or $(ROUNDS),1000)' $(O)/tests/e2e/test_recover
 
 .PHONY: soak
-soak: all tests ## the tests of safe recording at length (half an hour)
-	$(Q)SOAK=1 TEST_TIMEOUT=3600 $(TEST_ENV) tests/run.sh $(O)/tests/e2e/test_safety
+soak: all tests ## the tests of safe recording and of time at length (three quarters of an hour)
+	$(Q)SOAK=1 TEST_TIMEOUT=3600 $(TEST_ENV) tests/run.sh $(O)/tests/e2e/test_safety \
+		$(O)/tests/e2e/test_time
 
 .PHONY: asan
 asan: ## unit and command line tests with address and undefined-behaviour sanitizers

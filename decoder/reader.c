@@ -294,7 +294,7 @@ int reader_next(struct reader *r, const struct record **record)
 
 /* ---- opening ---- */
 
-/* Of the header of the file, only the tick and the first clock pair are needed here. */
+/* Of the header of the file, only what is about time is needed here. */
 static int header_take(struct reader *r)
 {
 	struct row_list list = { 0 };
@@ -315,6 +315,8 @@ static int header_take(struct reader *r)
 	if (!err && state.tick_ns > TICK_NS_MAX)
 		err = -EPROTONOSUPPORT;
 	r->clock.tick_ns = (uint32_t)state.tick_ns;
+	r->totals.counter_kind = state.counter_kind;
+	r->totals.counter_hz = state.counter_hz;
 	return err;
 }
 

@@ -18,6 +18,8 @@ struct reader_totals {
 	uint64_t blocks;
 	uint64_t blocks_damaged;
 	uint64_t file_bytes;
+	uint64_t counter_kind; /* what the times were taken from, enum file_counter_kind; 0: not said */
+	uint64_t counter_hz;   /* its nominal frequency */
 	bool has_index; /* closed cleanly */
 	bool has_tail;	/* records came from FILE.tail */
 };

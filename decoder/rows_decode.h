@@ -32,7 +32,8 @@ struct row_list {
 struct rows_state {
 	int64_t ticks;
 	uint32_t thread; /* slot; HASH_INDEX_NONE: none yet */
-	uint64_t tick_ns; /* of a file header; 0 where it says nothing */
+	uint64_t tick_ns; /* of a file header; 0 where it says nothing, likewise: */
+	uint64_t counter_kind, counter_hz;
 };
 
 struct rows_problem {

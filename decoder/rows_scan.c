@@ -231,6 +231,11 @@ static const uint8_t *extended_scan(struct scan *s, const uint8_t *p, uint32_t l
 			return scan_refuse(s, "a malformed tick entry");
 		memcpy(&s->state->tick_ns, p, 8);
 		return end;
+	case FILE_SUB_COUNTER:
+		p = varint_get(p, end, &s->state->counter_kind);
+		if (!p || !varint_get(p, end, &s->state->counter_hz))
+			return scan_refuse(s, "a malformed counter entry");
+		return end;
 	case FILE_SUB_LOSS:
 		return loss_scan(s, p, end) ? end : NULL;
 	default:

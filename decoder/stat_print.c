@@ -6,6 +6,7 @@
 
 #include "buffer.h"
 #include "escape.h"
+#include "file_format.h"
 #include "timestamp.h"
 
 static const char *base_name(const char *path)
@@ -59,6 +60,20 @@ static void duration_column(struct buffer *out, double ns)
 		buffer_printf(out, " %*.2f%s", unit < 3 ? 7 : 8, ns, units[unit]);
 }
 
+static const char *clock_name(const struct reader_totals *t)
+{
+	switch (t->counter_kind) {
+	case FILE_COUNTER_TSC:
+		return "tsc";
+	case FILE_COUNTER_CNTVCT:
+		return "cntvct";
+	case FILE_COUNTER_MONOTONIC:
+		return "monotonic";
+	default:
+		return "unknown";
+	}
+}
+
 static void print_files(struct buffer *out, const struct merge *merge)
 {
 	for (unsigned i = 0; i < merge_file_cnt(merge); i++) {
@@ -75,7 +90,11 @@ static void print_files(struct buffer *out, const struct merge *merge)
 				      (unsigned long long)f->totals.blocks_damaged);
 		if (f->totals.has_tail)
 			buffer_str(out, ", with a tail");
-		buffer_str(out, f->totals.has_index ? ", closed\n" : ", not closed\n");
+		buffer_str(out, f->totals.has_index ? ", closed" : ", not closed");
+		if (f->totals.counter_kind)
+			buffer_printf(out, ", clock %s %.6g MHz", clock_name(&f->totals),
+				      (double)f->totals.counter_hz / 1e6);
+		buffer_char(out, '\n');
 	}
 }
 
@@ -276,6 +295,8 @@ static void json_files(struct buffer *out, const struct merge *merge)
 		json_u64(out, "blocks", f->totals.blocks);
 		buffer_char(out, ',');
 		json_u64(out, "blocks_damaged", f->totals.blocks_damaged);
+		buffer_printf(out, ",\"clock\":\"%s\",\"clock_hz\":%llu", clock_name(&f->totals),
+			      (unsigned long long)f->totals.counter_hz);
 		buffer_printf(out, ",\"closed\":%s,\"tail\":%s}",
 			      f->totals.has_index ? "true" : "false",
 			      f->totals.has_tail ? "true" : "false");

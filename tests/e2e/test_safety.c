@@ -282,19 +282,19 @@ static void trap_kernel(void **state)
 }
 
 /* The child of the fixture has a file of its own. */
-static void step_inproc(void **state)
+static void step_run(const char *clock)
 {
 	const char *file = e2e_path("step.qslog");
 	const char *more[] = {file, soak ? "1" : "9", NULL};
 	const char *argv[] = {e2e_build("tests/fixtures/safety_signals.inproc"),
 			      e2e_path("shared"), "step", more[0], more[1], NULL};
+	const char *environment[] = {clock, NULL};
 	struct result r = {.sources = 0};
 	struct proc app;
 
-	(void)state;
 	(void)unlink(file);
 	r.shared = safety_map(argv[1]);
-	proc_start(&app, argv, NULL);
+	proc_start(&app, argv, environment);
 	if (long_wait(&app))
 		fail_msg("step: status %x: %s", (unsigned int)app.status, app.text_err);
 	print_message("%s", app.text_err);
@@ -310,6 +310,19 @@ static void step_inproc(void **state)
 	assert_true(r.shared->facts[0] > 100);
 	assert_true(r.shared->facts[3] >= r.shared->facts[0] / 10);
 	result_free(&r);
+}
+
+static void step_inproc(void **state)
+{
+	(void)state;
+	step_run("QSLOG_CLOCK=tsc");
+}
+
+/* Every record takes the way through the cold function. */
+static void step_monotonic(void **state)
+{
+	(void)state;
+	step_run("QSLOG_CLOCK=monotonic");
 }
 
 /* --- Fork */
@@ -792,6 +805,7 @@ int main(void)
 		cmocka_unit_test(trap_inproc),
 		cmocka_unit_test(trap_kernel),
 		cmocka_unit_test(step_inproc),
+		cmocka_unit_test(step_monotonic),
 		cmocka_unit_test(fork_inproc),
 		cmocka_unit_test(fork_kernel),
 		cmocka_unit_test(self_inproc),

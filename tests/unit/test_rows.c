@@ -297,6 +297,11 @@ static void test_clock_steps(void **state)
 	clock_map_range(&m, S, 3 * S, &min, &max);
 	assert_int_equal(min, 902 * S);
 	assert_int_equal(max, 1002 * S - 1);
+	/* 100 ppm fast, then set again: up to the step it goes on as fast */
+	assert_int_equal(clock_map_add(&m, 4 * S, 904 * S + 100000, 50), 0);
+	assert_int_equal(clock_map_add(&m, 5 * S, 2000 * S, 50), 0);
+	assert_int_equal(clock_map_ns(&m, 4 * S + S / 2), 904 * S + S / 2 + 150000);
+	assert_int_equal(clock_map_ns(&m, 5 * S), 2000 * S);
 	clock_map_fini(&m);
 }
 

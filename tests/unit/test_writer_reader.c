@@ -387,7 +387,7 @@ static void test_arguments_of_calls(void **state)
 static void test_time_order(void **state)
 {
 	enum { THREADS = 5, BATCH = 300, ROUNDS = 40 };
-	uint64_t base = counter_now(), sent[THREADS] = { 0 };
+	uint64_t base, sent[THREADS] = { 0 };
 	const struct record *record;
 	struct reader *reader;
 	struct made_file f;
@@ -397,6 +397,10 @@ static void test_time_order(void **state)
 
 	(void)state;
 	made_file_open(&f, "order", 4096, false);
+	/* Between the first clock pair and now: outside, times depend on which pairs are known. */
+	base = counter_now() + BATCH * 1000;
+	while (counter_now() < base + (ROUNDS + 1) * BATCH * 1000)
+		;
 	format = made_format(&f, "{}", QSLOG_LEVEL_INFO, 1, u64_type);
 	for (t = 0; t < THREADS; t++)
 		threads[t] = writer_thread_add(f.w, 0, 1000 + (uint32_t)t, 10 + (uint64_t)t, "t");
@@ -458,29 +462,62 @@ static void test_losses(void **state)
 	read_result_fini(&got);
 }
 
-static void test_wall_time(void **state)
+/* One record with the counter `kind`; its time is right. */
+static void wall_time_check(struct made_file *f, int format, uint32_t kind)
 {
 	struct timespec before, after;
+	struct reader_totals totals;
 	const struct record *record;
 	struct reader *reader;
-	struct made_file f;
 	int64_t low, high;
+
+	clock_gettime(CLOCK_REALTIME, &before);
+	made_u64(f, f->thread, format, counter_read(kind), 1);
+	clock_gettime(CLOCK_REALTIME, &after);
+	assert_int_equal(writer_counter_set(f->w, FILE_COUNTER_MONOTONIC), -EBUSY);
+	made_file_close(f);
+	low = (int64_t)before.tv_sec * 1000000000 + before.tv_nsec;
+	high = (int64_t)after.tv_sec * 1000000000 + after.tv_nsec;
+	assert_int_equal(reader_open(&reader, f->path, NULL, NULL), 0);
+	while (reader_next(reader, &record) == 1 && record->kind == RECORD_LOSS)
+		;
+	assert_int_equal(record->kind, RECORD_LOG);
+	/* between the two reads of the clock, give or take what the pairs are inexact */
+	assert_true(record->time_ns >= low - 20000);
+	assert_true(record->time_ns <= high + 20000);
+	assert_int_equal(reader_next(reader, &record), 0);
+	reader_totals_get(reader, &totals);
+	assert_int_equal(totals.blocks_damaged, 0);
+	assert_int_equal(totals.counter_kind, kind);
+	assert_true(kind != FILE_COUNTER_MONOTONIC || totals.counter_hz == 1000000000);
+	reader_close(reader);
+}
+
+static void test_wall_time(void **state)
+{
+	struct made_file f;
 	int format;
 
 	(void)state;
 	made_file_open(&f, "wall", 0, false);
 	format = made_format(&f, "{}", QSLOG_LEVEL_INFO, 1, u64_type);
-	clock_gettime(CLOCK_REALTIME, &before);
-	made_u64(&f, f.thread, format, counter_now(), 1);
-	clock_gettime(CLOCK_REALTIME, &after);
-	made_file_close(&f);
-	low = (int64_t)before.tv_sec * 1000000000 + before.tv_nsec;
-	high = (int64_t)after.tv_sec * 1000000000 + after.tv_nsec;
-	assert_int_equal(reader_open(&reader, f.path, NULL, NULL), 0);
-	assert_int_equal(reader_next(reader, &record), 1);
-	/* between the two reads of the clock, give or take what the pairs are inexact */
-	assert_true(record->time_ns >= low - 20000);
-	assert_true(record->time_ns <= high + 20000);
+	wall_time_check(&f, format, COUNTER_KIND);
+}
+
+/* All records, losses too, have a time of the last minute. */
+static void times_near_now(const char *path, unsigned cnt)
+{
+	const struct record *record;
+	struct reader *reader;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	assert_int_equal(reader_open(&reader, path, NULL, NULL), 0);
+	while (reader_next(reader, &record) == 1) {
+		assert_in_range(now.tv_sec - record->time_ns / 1000000000, 0, 60);
+		cnt--;
+	}
+	assert_int_equal(cnt, 0);
 	reader_close(reader);
 }
 
@@ -499,7 +536,7 @@ static void test_wall_time_before(void **state)
 	int format;
 
 	(void)state;
-	assert_int_equal(clock_scale_init(&scale), 0);
+	assert_int_equal(clock_scale_init(&scale, COUNTER_KIND), 0);
 	assert_int_equal(clock_pair_take(&scale, &now), 0);
 	for (i = 0; i < 3; i++)
 		pairs[i] = now;
@@ -529,6 +566,30 @@ static void test_wall_time_before(void **state)
 	}
 	assert_int_equal(reader_next(reader, &record), 0);
 	reader_close(reader);
+}
+
+/* The file was begun for another counter: before anything came, and when there were only losses. */
+static void test_other_counter(void **state)
+{
+	struct made_file f;
+	int format, lost;
+
+	(void)state;
+	for (lost = 0; lost < 2; lost++) {
+		made_file_open(&f, "other", 0, true);
+		format = made_format(&f, "{}", QSLOG_LEVEL_INFO, 1, u64_type);
+		assert_int_equal(writer_flush(f.w), 0);
+		if (lost)
+			assert_int_equal(writer_loss(f.w, (uint32_t)f.thread, LOSS_NO_ARENA, 7), 0);
+		assert_int_equal(writer_counter_set(f.w, FILE_COUNTER_MONOTONIC), 0);
+		if (!lost) {
+			wall_time_check(&f, format, FILE_COUNTER_MONOTONIC);
+			continue;
+		}
+		made_u64(&f, f.thread, format, counter_monotonic(), 1);
+		made_file_close(&f);
+		times_near_now(f.path, 2);
+	}
 }
 
 static void test_hint(void **state)
@@ -949,6 +1010,7 @@ int main(void)
 		cmocka_unit_test(test_losses),
 		cmocka_unit_test(test_wall_time),
 		cmocka_unit_test(test_wall_time_before),
+		cmocka_unit_test(test_other_counter),
 		cmocka_unit_test(test_hint),
 		cmocka_unit_test(test_tap),
 		cmocka_unit_test(test_empty),
