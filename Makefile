@@ -5,6 +5,8 @@
 #   V=1          show the commands            O=DIR        build there instead of build/
 #   WERROR=1     warnings are errors          SAN=address  with that sanitizer (see asan, tsan)
 #   DEPS=no      only report what is missing, install nothing
+#   TRACER=no    without qslog-trace, and what only it needs: BPF, libbpf, libelf. For cross
+#                compilers: make TRACER=no CC=aarch64-linux-gnu-gcc (see tests/abi/arm64.sh)
 #   PREFIX, DESTDIR, CC, CXX, CLANG, CFLAGS, LDFLAGS as usual
 #
 # What is linked into what. Sources are found by wildcard, a new file needs no line here.
@@ -76,7 +78,11 @@ obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 
 BPF_SRCS := $(wildcard bpf/*.bpf.c)
 SKELS := $(patsubst bpf/%.bpf.c,$(O)/gen/%.skel.h,$(BPF_SRCS))
-USERSPACE_SRCS := $(filter-out userspace/trace_main.c,$(wildcard userspace/*.c))
+TRACER_SRCS := userspace/trace_main.c
+ifeq ($(TRACER),no)
+TRACER_SRCS += $(shell grep -lsE '(kernel|skel)\.h"|<(bpf/|gelf\.h)' userspace/*.c)
+endif
+USERSPACE_SRCS := $(filter-out $(TRACER_SRCS),$(wildcard userspace/*.c))
 COLLECTOR_SRCS := $(wildcard userspace/collector*.c)
 QSLOG_SRCS := $(wildcard decoder/main.c decoder/cmd_*.c)
 DECODER_SRCS := $(filter-out $(QSLOG_SRCS),$(wildcard decoder/*.c))
@@ -117,6 +123,10 @@ FIXTURES := $(FIXTURE_PROGRAMS:%.c=$(O)/%) $(FIXTURE_PROGRAMS:%.c=$(O)/%.inproc)
 	    $(FIXTURE_LIBS:%.c=$(O)/%.so)
 # Scripts that others source, by these names, are not tests.
 NOT_TESTS := %/lib.sh %/common.sh %/helpers.sh
+# What the cross build for arm64 links with, and whether deps.sh can get it: not where the tests run
+# on arm64 anyway, and not where there is no apt-get.
+ARM64_ROOT := $(abspath $(O))/arm64-root
+NOT_TESTS += $(shell scripts/deps.sh --wants-arm64 || echo %/arm64.sh)
 SCRIPT_TESTS = $(foreach d,$(1),$(filter-out $(NOT_TESTS),$(wildcard tests/$(d)/*.sh)))
 
 # Benchmarks: bench/NAME.c is a program if NAME is one of these; other files are their helpers.
@@ -130,7 +140,7 @@ BENCHES := $(strip $(foreach n,$(BENCH_NAMES), \
 
 # ---- targets --------------------------------------------------------------------------------
 
-PROGRAMS := $(if $(wildcard userspace/trace_main.c),$(O)/qslog-trace) \
+PROGRAMS := $(if $(filter no,$(TRACER)),,$(if $(wildcard userspace/trace_main.c),$(O)/qslog-trace)) \
 	    $(if $(QSLOG_SRCS),$(O)/qslog)
 LIBRARIES := $(if $(COLLECTOR_SRCS),$(O)/libqslog.a $(O)/libqslog.so $(O)/qslog.pc)
 
@@ -144,7 +154,7 @@ all: $(PROGRAMS) $(LIBRARIES) $(EXAMPLES) ## build everything (default)
 
 .PHONY: deps
 deps: ## install what the build and the tests need
-	$(Q)DEPS='$(or $(DEPS),yes)' CC='$(CC)' CXX='$(CXX)' CLANG='$(CLANG)' scripts/deps.sh check
+	$(Q)DEPS='$(or $(DEPS),yes)' ARM64_ROOT='$(ARM64_ROOT)' CC='$(CC)' CXX='$(CXX)' CLANG='$(CLANG)' scripts/deps.sh check
 
 .PHONY: check
 check: ## set up, build and run all tests (as root; SKIP_BPF=1 leaves out those that need BPF)
@@ -256,7 +266,7 @@ quote = '$(subst ','\'',$(1))'
 NEED := $(O)/obj/need
 $(NEED): scripts/deps.sh
 	@mkdir -p $(@D)
-	@DEPS=no CC='$(CC)' CXX='$(CXX)' CLANG='$(CLANG)' scripts/deps.sh build
+	@$(if $(filter no,$(TRACER)),,DEPS=no CC='$(CC)' CXX='$(CXX)' CLANG='$(CLANG)' scripts/deps.sh build)
 	@touch $@
 
 $(O)/obj/bpf/%.bpf.o: bpf/%.bpf.c $(O)/obj/flags | $(NEED)

@@ -6,6 +6,10 @@
 #     scripts/deps.sh [build|check]   install what is missing (default: check, which includes build)
 #     DEPS=no scripts/deps.sh ...     only report; exit 1 when something is missing
 #     scripts/deps.sh --bpftool       print the path of a bpftool that works
+#     scripts/deps.sh --wants-arm64   are tests cross-compiled for arm64 here? exit 1: no
+#
+# With `check`, ARM64_ROOT=DIR says where the libraries go that these link with
+# (scripts/arm64-root.sh).
 #
 # It decides by what is needed (a program runs, a header compiles), not by which packages are
 # installed; packages are named only for what is missing. When nothing is missing it neither
@@ -49,6 +53,15 @@ bpf_compiles() {
 		$CLANG -target bpf -mcpu=v3 -O2 -g -x c -c -o /dev/null -
 }
 
+# On x86-64, where apt-get has a cross compiler with a C library and an emulator.
+wants_arm64() {
+	[ "$(uname -m)" = x86_64 ] && have apt-get
+}
+
+have_qemu() {
+	have qemu-aarch64 || have qemu-aarch64-static
+}
+
 libbpf_usable() {
 	compiles "$CC" c stddef.h bpf/libbpf.h && "$PKG_CONFIG" --exists libbpf
 }
@@ -80,6 +93,11 @@ look() { # look build|check
 		[ "$1" = check ] && need cmocka compiles "$CC" c stdarg.h stddef.h stdint.h setjmp.h cmocka.h
 	fi
 	[ "$1" = check ] && need c++ compiles "$CXX" c++ cstdint
+	if [ "$1" = check ] && wants_arm64; then
+		need arm64-gcc compiles aarch64-linux-gnu-gcc c stdio.h linux/types.h
+		need arm64-qemu have_qemu
+		[ -z "${ARM64_ROOT:-}" ] || need arm64-zstd test -e "$ARM64_ROOT/lib/libzstd.a"
+	fi
 	return 0
 }
 
@@ -105,6 +123,9 @@ package_of() { # package_of MANAGER KEY
 	apt:libzstd) echo libzstd-dev ;;
 	apt:xxhash) echo libxxhash-dev ;;
 	apt:cmocka) echo libcmocka-dev ;;
+	apt:arm64-gcc) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;;
+	apt:arm64-qemu) echo qemu-user ;;
+	apt:arm64-zstd) ;; # not installed: see scripts/arm64-root.sh
 	dnf:cc) echo gcc glibc-devel kernel-headers ;;
 	dnf:c++) echo gcc-c++ ;;
 	dnf:pkg-config) echo pkgconf-pkg-config ;;
@@ -149,7 +170,14 @@ apt_install() {
 }
 
 install() { # install KEY...
-	local packages
+	local packages key keys=()
+	for key in "$@"; do [ "$key" = arm64-zstd ] || keys+=("$key"); done
+	if [ ${#keys[@]} -lt $# ]; then
+		say "libzstd for arm64 into $ARM64_ROOT"
+		"${0%/*}/arm64-root.sh" "$ARM64_ROOT" || die "scripts/arm64-root.sh failed (see above)"
+		[ ${#keys[@]} -gt 0 ] || return 0
+		set -- "${keys[@]}"
+	fi
 	if have apt-get; then
 		if ! apt-cache show make >/dev/null 2>&1; then
 			say "apt-get update (there are no package lists)"
@@ -186,15 +214,20 @@ main() {
 	local what=${1:-check}
 	case $what in
 	--bpftool) find_bpftool; exit ;;
+	--wants-arm64) wants_arm64; exit ;;
 	build | check) ;;
-	*) die "usage: [DEPS=no] scripts/deps.sh [build|check|--bpftool]" ;;
+	*) die "usage: [DEPS=no] scripts/deps.sh [build|check|--bpftool|--wants-arm64]" ;;
 	esac
 
 	look "$what"
 	if [ ${#missing[@]} -gt 0 ]; then
 		say "missing: ${missing[*]}"
 		if [ "$DEPS" = no ]; then
-			have apt-get && say "to install: apt-get install $(packages_for apt "${missing[@]}")"
+			if have apt-get && [ -n "$(packages_for apt "${missing[@]}")" ]; then
+				say "to install: apt-get install $(packages_for apt "${missing[@]}")"
+			fi
+			[[ " ${missing[*]} " == *" arm64-zstd "* ]] &&
+				say "and: scripts/arm64-root.sh $ARM64_ROOT"
 			have dnf && say "to install: dnf install $(packages_for dnf "${missing[@]}")"
 			have pacman && say "to install: pacman -S $(packages_for pacman "${missing[@]}")"
 			say "or let 'make deps' do it"

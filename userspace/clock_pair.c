@@ -25,7 +25,7 @@ static int reading_take(uint32_t kind, clockid_t clock, struct reading *best)
 {
 	int i;
 
-	best->window = UINT64_MAX;
+	*best = (struct reading){ .window = UINT64_MAX };
 	for (i = 0; i < TRIES; i++) {
 		struct timespec ts;
 		uint64_t before = counter_read(kind), window;
@@ -95,9 +95,9 @@ int clock_scale_init(struct clock_scale *scale, uint32_t kind)
 
 void clock_scale_shift(struct clock_scale *scale, int64_t ticks)
 {
-	clock_wide counts = ((clock_wide)ticks << 32) / (int64_t)scale->mult;
+	double counts = (double)ticks * 4294967296.0 / (double)scale->mult;
 
-	scale->counter0 = counter_read(scale->kind) - (uint64_t)counts;
+	scale->counter0 = counter_read(scale->kind) - (uint64_t)(int64_t)counts;
 }
 
 int clock_pair_take(const struct clock_scale *scale, struct clock_pair *pair)

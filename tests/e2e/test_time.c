@@ -5,6 +5,8 @@
  * the clock. The machine's clock is not touched: fixtures/libclockstep.c. (needs-bpf)
  *
  * With SOAK=1 (make soak) a minute each.
+ *
+ *     test_time FILE NS   only checks a file that the fixture has made elsewhere, to NS nanoseconds
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +27,6 @@
 #include "file_format.h"
 #include "reader.h"
 
-#define TOLERANCE_NS 1000
 /* A record that comes less than this after a step may have the old time: the step lies somewhere
  * between two clock pairs (docs/time.md). Ten times what it should be, for busy machines. */
 #define STEP_KNOWN_NS 1000000000
@@ -33,6 +34,7 @@
 #define STEPS_MAX 8
 
 static bool soak;
+static int64_t tolerance_ns = 1000;
 
 struct sample {
 	int64_t time, mono, before, after;
@@ -152,7 +154,7 @@ static bool old_time(const struct times *t, const struct sample *s)
 		const struct step *step = &t->steps[i];
 
 		if (!step->silent && s->mono > step->from && s->mono < step->to + STEP_KNOWN_NS &&
-		    outside_ns(s, s->time + step->ns) <= TOLERANCE_NS)
+		    outside_ns(s, s->time + step->ns) <= tolerance_ns)
 			return true;
 	}
 	return false;
@@ -174,7 +176,7 @@ static void sample_check(const struct times *t, const struct sample *s, struct v
 		v->straddling++;
 		return;
 	}
-	if (outside > TOLERANCE_NS) {
+	if (outside > tolerance_ns) {
 		if (!old_time(t, s))
 			fail_msg("thread %u, record %llu: decoded %lld, but it was between %lld and "
 				 "%lld: %lld ns off", t->threads[0].tid, (unsigned long long)s->n,
@@ -203,7 +205,7 @@ static void order_check(const struct times *t, const struct samples *s)
 		if (s->list[i].time >= s->list[i - 1].time)
 			continue;
 		back++;
-		if (s->list[i].time - s->list[i - 1].time < most - TOLERANCE_NS || back > back_max)
+		if (s->list[i].time - s->list[i - 1].time < most - tolerance_ns || back > back_max)
 			fail_msg("thread %u, record %llu: %lld ns before the record before it", s->tid,
 				 (unsigned long long)s->list[i].n,
 				 (long long)(s->list[i - 1].time - s->list[i].time));
@@ -240,7 +242,7 @@ static void times_check(const struct times *t, const char *what)
 		      (long long)v.off[v.off_cnt / 2], (long long)v.off[v.off_cnt * 99 / 100],
 		      (long long)v.worst, (unsigned long long)v.old,
 		      (unsigned long long)v.straddling);
-	assert_true(v.off[v.off_cnt / 2] < TOLERANCE_NS);
+	assert_true(v.off[v.off_cnt / 2] < tolerance_ns);
 	assert_int_equal(v.old && !t->step_cnt, 0);
 	free(v.off);
 }
@@ -423,8 +425,21 @@ static void step_kernel(void **state)
 	step_check(ATTACHED, false, "steps, kernel");
 }
 
-int main(void)
+static const char *file_given;
+
+static void file_check(void **state)
 {
+	struct times t;
+
+	(void)state;
+	times_read(&t, file_given);
+	times_check(&t, file_given);
+	times_free(&t);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest one[] = {cmocka_unit_test(file_check)};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(error_inproc),
 		cmocka_unit_test(error_kernel),
@@ -436,6 +451,11 @@ int main(void)
 		cmocka_unit_test(step_kernel),
 	};
 
+	if (argc > 2) {
+		file_given = argv[1];
+		tolerance_ns = strtoll(argv[2], NULL, 10);
+		return cmocka_run_group_tests(one, NULL, NULL);
+	}
 	soak = getenv("SOAK") != NULL;
 	alarm(soak ? 1200 : 200);
 	return cmocka_run_group_tests(tests, e2e_setup, e2e_teardown);
