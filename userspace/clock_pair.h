@@ -6,6 +6,7 @@
 #ifndef QSLOG_CLOCK_PAIR_H
 #define QSLOG_CLOCK_PAIR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "file_format.h"
@@ -23,12 +24,24 @@ struct clock_scale {
 	uint64_t mult;	   /* ticks per count, 32 fractional bits */
 	uint64_t hz;	   /* nominal frequency of the counter */
 	uint32_t kind;	   /* enum file_counter_kind: which counter; 0 as COUNTER_KIND */
+	/* When it was looked at last, and by how many ticks it has been set back: what is that far
+	 * ahead was read before. */
+	int64_t seen_ticks, back_by;
+	uint64_t seen_ns;  /* CLOCK_MONOTONIC */
 };
 
 /* Takes tick 0 of the counter `kind` and measures its frequency, for about 2 ms where nobody tells
  * it. An error of the scale does no harm: readers interpolate between pairs. 0 or -errno. */
 int clock_scale_init(struct clock_scale *scale, uint32_t kind);
-int clock_pair_take(const struct clock_scale *scale, struct clock_pair *pair);
+
+/* Looks whether the counter has been set back since the last time, as a TSC is by suspending to
+ * memory or by a virtual machine that goes on elsewhere; then the ticks go on from where they were.
+ * `counter` and CLOCK_MONOTONIC `mono_ns` were read together, give or take `slack_ns`. True: it has. */
+bool clock_scale_check(struct clock_scale *scale, uint64_t counter, uint64_t mono_ns,
+		       uint64_t slack_ns);
+
+/* A pair of now, after such a look. 0 or -errno. */
+int clock_pair_take(struct clock_scale *scale, struct clock_pair *pair);
 
 /* Moves tick 0, so that now is `ticks`. */
 void clock_scale_shift(struct clock_scale *scale, int64_t ticks);
@@ -38,6 +51,8 @@ static inline int64_t clock_ticks(const struct clock_scale *scale, uint64_t coun
 	int64_t delta = (int64_t)(counter - scale->counter0);
 	clock_wide ticks = (clock_wide)delta * (int64_t)scale->mult >> 32;
 
+	if (__builtin_expect(scale->back_by && ticks - scale->seen_ticks > scale->back_by / 2, 0))
+		ticks -= scale->back_by;
 	if (__builtin_expect(ticks > FILE_TICKS_MAX || ticks < -FILE_TICKS_MAX, 0))
 		return ticks > 0 ? FILE_TICKS_MAX : -FILE_TICKS_MAX;
 	return (int64_t)ticks;

@@ -132,7 +132,7 @@ void dumper_note(struct dumper *d)
 	if (clock_pair_take(&d->scale, &pair) == 0) {
 		safe_past_add(d->past, &pair);
 		if (d->memory)
-			safe_memory_clock(d->memory, &pair);
+			safe_memory_clock(d->memory, &d->scale, &pair);
 	}
 	for (i = 0; i < cnt; i++)
 		name_note(arena_at(i), i % NAMES_SHARE == d->notes % NAMES_SHARE);

@@ -139,7 +139,7 @@ int collector_safe_begin(struct collector_safe *s, struct writer *writer,
 	err = safe_memory_open(&memory, output, state.file_id, &state.scale, facts, ring_bytes);
 	if (err)
 		goto out;
-	safe_memory_clock(memory, &state.pair);
+	safe_memory_clock(memory, &state.scale, &state.pair);
 	s->writer = writer;
 	s->process = process;
 	writer_journal(writer, &journal);
@@ -237,5 +237,5 @@ void collector_safe_clock(struct collector_safe *s)
 		return;
 	writer_state_get(s->writer, &state);
 	if (clock_pair_take(&state.scale, &pair) == 0)
-		safe_memory_clock(s->memory, &pair);
+		safe_memory_clock(s->memory, &state.scale, &pair);
 }

@@ -373,11 +373,13 @@ void safe_memory_write_begin(struct safe_memory *m, const struct safe_write *wri
 	__atomic_store_n(&h->write_cnt, h->write_cnt + 1, __ATOMIC_RELEASE);
 }
 
-void safe_memory_clock(struct safe_memory *m, const struct clock_pair *pair)
+void safe_memory_clock(struct safe_memory *m, const struct clock_scale *scale,
+		       const struct clock_pair *pair)
 {
 	struct safe_header *h = m->header;
 	struct safe_clock *clock = &h->clocks[(h->clock_cnt + 1) % 2];
 
+	__atomic_store_n(&h->counter0, scale->counter0, __ATOMIC_RELAXED);
 	clock->ticks = pair->ticks;
 	clock->realtime_ns = pair->realtime_ns;
 	clock->window_ns = pair->window_ns;

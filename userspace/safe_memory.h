@@ -44,7 +44,9 @@ int safe_memory_slabs(struct safe_memory *m, const struct qslog_site_slab *newes
 /* The journal: the number of the write that comes next, and its beginning. */
 uint64_t safe_memory_write_next(const struct safe_memory *m);
 void safe_memory_write_begin(struct safe_memory *m, const struct safe_write *write);
-void safe_memory_clock(struct safe_memory *m, const struct clock_pair *pair);
+/* What time it is; the scale may have been moved. */
+void safe_memory_clock(struct safe_memory *m, const struct clock_scale *scale,
+		       const struct clock_pair *pair);
 
 /* Snapshot mode. Pairs of the past are kept there. `dumped`: a dump for a fatal signal has what is in the
  * arenas up to their pending_pos. The file is unlinked when nobody will need it any more. */

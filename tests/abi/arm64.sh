@@ -5,6 +5,7 @@
 # do under an emulator: the files are decoded by this machine's qslog and by that for arm64, and
 # compared with what the programs have recorded. (scripts/deps.sh says what is needed.)
 set -uo pipefail
+# shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/../e2e/lib.sh"
 
 root=$BUILD/arm64-root out=$BUILD/arm64

@@ -4,6 +4,7 @@
 # clocks.sh - which clock a program takes, as CPU, kernel and QSLOG_CLOCK say, and what the tracer
 # does with one that has two. What the kernel says is put in its place for one process by a mount
 # namespace. (needs-bpf)
+# shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 CC=${CC:-gcc}
