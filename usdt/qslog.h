@@ -1900,6 +1900,8 @@ struct qslog_priv_process {
 };
 extern struct qslog_priv_process qslog_priv_process __attribute__((visibility("hidden")));
 extern struct qslog_registry qslog_priv_registry __attribute__((visibility("hidden")));
+/* Decided by then; also before any program or library with sites has said that it is there. */
+enum qslog_clock qslog_priv_clock(void) __attribute__((visibility("hidden")));
 void qslog_priv_collector_wake(void) __attribute__((visibility("hidden")));
 /* Sets the collector's bits in the words of the levels that it records, or in none. The kernel counts
  * semaphores with plain additions, which can undo a change that comes at the same moment: call it

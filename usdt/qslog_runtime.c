@@ -1224,6 +1224,16 @@ static void runtime_init(void)
 	__atomic_store_n(&qslog_priv_registry.magic, QSLOG_REGISTRY_MAGIC, __ATOMIC_RELEASE);
 }
 
+enum qslog_clock qslog_priv_clock(void)
+{
+	sigset_t saved;
+
+	lock_take(&saved);
+	runtime_init();
+	lock_give(&saved);
+	return (enum qslog_clock)qslog_priv_registry.clock;
+}
+
 void qslog_priv_hooks_set(int (*arena_memory)(uint64_t bytes, int *fd, uint64_t *offset),
 			  void (*sites_added)(int module))
 {

@@ -476,7 +476,7 @@ static int output_open(struct collector *c, const char *path)
 {
 	const struct writer_options options = {
 		.path = path, .tail = true,
-		.counter_kind = counter_kind_of(qslog_priv_registry.clock),
+		.counter_kind = counter_kind_of(qslog_priv_clock()),
 	};
 	const struct ingest_source source = {
 		.arg = c, .site = own_site, .thread_name = own_thread_name,

@@ -52,7 +52,7 @@ int dumper_open(struct dumper *d, const char *path)
 	if (!err)
 		err = proc_facts_read(&d->facts, getpid());
 	if (!err)
-		err = clock_scale_init(&d->scale, counter_kind_of(qslog_priv_registry.clock));
+		err = clock_scale_init(&d->scale, counter_kind_of(qslog_priv_clock()));
 	if (!err)
 		err = clock_pair_take(&d->scale, &pair);
 	if (!err)
