@@ -54,7 +54,7 @@ first_comments() { # every source says its license first
 
 step layering bash tests/layering/check.sh
 step licenses first_comments
-step shellcheck shellcheck -S warning -x scripts/*.sh bench/*.sh bench/*/*.sh tests/run.sh \
+step shellcheck shellcheck -S warning -x -P SCRIPTDIR scripts/*.sh bench/*.sh bench/*/*.sh tests/run.sh \
 	tests/*/*.sh .ci/run
 step clang clang_warnings
 step cppcheck cpp_check

@@ -68,6 +68,7 @@ static int pointers_grow(void *array, uint32_t cnt, uint32_t *cap)
 		return -ENOMEM;
 	memcpy(array, &bigger, sizeof(bigger));
 	*cap = more;
+	/* cppcheck-suppress memleak ; the array has it */
 	return 0;
 }
 

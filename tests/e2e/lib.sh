@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is for the scripts
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # lib.sh - for the scripts beside it: a folder that goes away, and programs that are started, waited
