@@ -941,10 +941,14 @@ QSLOG_PRIV_INLINE void qslog_priv_put_header(uint64_t *words, const struct qslog
  * registers: from the CPU; from the record at `delta` + `start`, in a way that has nothing in common
  * with what follows, so that nothing of that is put in front of both; into a record (the whole is
  * returned). */
-#if defined(__x86_64__)
 struct qslog_priv_now {
+#if defined(__x86_64__)
 	uint32_t low, high;
+#else
+	uint64_t whole;
+#endif
 };
+#if defined(__x86_64__)
 QSLOG_PRIV_INLINE void qslog_priv_now_read(struct qslog_priv_now *now)
 {
 	__asm__ volatile("rdtsc" : "=a"(now->low), "=d"(now->high));
@@ -963,9 +967,6 @@ QSLOG_PRIV_INLINE uint64_t qslog_priv_now_put(const struct qslog_priv_now *now, 
 	return (uint64_t)now->high << 32 | now->low;
 }
 #else
-struct qslog_priv_now {
-	uint64_t whole;
-};
 QSLOG_PRIV_INLINE void qslog_priv_now_read(struct qslog_priv_now *now)
 {
 	now->whole = qslog_priv_counter();
