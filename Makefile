@@ -129,6 +129,12 @@ ARM64_ROOT := $(abspath $(O))/arm64-root
 NOT_TESTS += $(shell scripts/deps.sh --wants-arm64 || echo %/arm64.sh)
 SCRIPT_TESTS = $(foreach d,$(1),$(filter-out $(NOT_TESTS),$(wildcard tests/$(d)/*.sh)))
 
+# Fuzz targets: tests/fuzz/fuzz_NAME.c is one, tests/fuzz/make_NAME.c a program that makes seeds for
+# them; other files are their helpers.
+FUZZ_SRCS := $(wildcard tests/fuzz/fuzz_*.c tests/fuzz/make_*.c)
+FUZZ_HELPERS := $(filter-out $(FUZZ_SRCS),$(wildcard tests/fuzz/*.c))
+FUZZ_PROGRAMS := $(patsubst tests/fuzz/%.c,$(O)/%,$(FUZZ_SRCS))
+
 # Benchmarks: bench/NAME.c is a program if NAME is one of these; other files are their helpers.
 # bench/NAME.sh, where there is one, runs it (and bench-record runs bench-code too).
 BENCH_NAMES := record code kernel writer decode size peers
@@ -213,6 +219,19 @@ san-run:
 
 FORMATTED := $(wildcard usdt/*.[ch] userspace/*.[ch] decoder/*.[ch] bpf/*.[ch] bench/*.[ch] \
 	     bench/*/*.[ch] bench/*/*/*.[ch] examples/*.[ch] examples/*/*.[ch] tests/*/*.[ch])
+
+# All that a fuzz target is linked with is compiled anew with clang, its instrumentation and
+# sanitizers, and without the verification of checksums (file_hash_fits() in file_format.h).
+FUZZ_FLAGS = O=$(O)/fuzz CC='$(CLANG)' SAN=fuzzer-no-link,address,undefined CFLAGS='-O1 -g' \
+	     CPPFLAGS='-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION'
+.PHONY: fuzz
+fuzz: ## fuzz each target for SECONDS (60), or only FUZZ=NAME; corpora stay in build/fuzz/corpus
+	$(Q)DEPS='$(or $(DEPS),yes)' CLANG='$(CLANG)' scripts/deps.sh fuzz
+	$(Q)$(MAKE) --no-print-directory $(PARALLEL) $(FUZZ_FLAGS) fuzz-programs
+	$(Q)FUZZ_BUILD='$(abspath $(O))/fuzz' FUZZ_SECONDS='$(SECONDS)' tests/fuzz/run.sh $(FUZZ)
+
+.PHONY: fuzz-programs
+fuzz-programs: $(FUZZ_PROGRAMS)
 
 .PHONY: lint
 lint: ## static checks: layering, cppcheck, clang's warnings, shellcheck
@@ -411,6 +430,15 @@ $(O)/tests/fixtures/lib%.so: tests/fixtures/lib%.c $(wildcard usdt/*) $(O)/obj/f
 $(O)/bench/%: $(O)/obj/bench/%.o $(call obj,$(BENCH_HELPERS)) $(STATIC_PARTS_DEPS)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
+	$(link) $(filter %.o,$^) $(STATIC_PARTS) $(TRACER_LIBS)
+
+# Only in a build with FUZZ_FLAGS: see `fuzz`.
+$(O)/fuzz_%: $(O)/obj/tests/fuzz/fuzz_%.o $(call obj,$(FUZZ_HELPERS)) $(STATIC_PARTS_DEPS)
+	$(call say,LINK,$@)
+	$(link) -fsanitize=fuzzer $(filter %.o,$^) $(STATIC_PARTS) $(TRACER_LIBS)
+
+$(O)/make_%: $(O)/obj/tests/fuzz/make_%.o $(call obj,$(FUZZ_HELPERS)) $(STATIC_PARTS_DEPS)
+	$(call say,LINK,$@)
 	$(link) $(filter %.o,$^) $(STATIC_PARTS) $(TRACER_LIBS)
 
 .SECONDARY:

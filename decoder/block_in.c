@@ -61,7 +61,7 @@ const char *block_in_header(struct block_in *in, uint64_t offset, struct file_bl
 	if (h->header_bytes < sizeof(*h) || h->header_bytes > sizeof(data) ||
 	    h->header_bytes > in->size - offset ||
 	    read_exactly(in->fd, data, h->header_bytes, offset) != 0 ||
-	    (uint32_t)XXH3_64bits(data + 12, h->header_bytes - 12u) != h->checksum)
+	    !file_hash_fits(h->checksum, (uint32_t)XXH3_64bits(data + 12, h->header_bytes - 12u)))
 		return "a block header is damaged";
 	if (h->stored_bytes > FILE_RAW_BYTES_MAX || h->raw_bytes > FILE_RAW_BYTES_MAX ||
 	    h->record_cnt > FILE_RECORDS_MAX)
@@ -96,7 +96,7 @@ const char *block_in_payload(struct block_in *in, uint64_t offset,
 		what = "a block cannot be read";
 		goto cleanup;
 	}
-	if (XXH3_64bits(stored, h->stored_bytes) != h->payload_hash) {
+	if (!file_hash_fits(h->payload_hash, XXH3_64bits(stored, h->stored_bytes))) {
 		what = "the content of a block is damaged";
 		goto cleanup;
 	}

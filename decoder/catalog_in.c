@@ -9,6 +9,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "file_format.h"
 #include "varint.h"
 
 #define CATALOG_BYTES_MAX ((size_t)512 << 20)
@@ -254,7 +255,7 @@ static bool format_parse(struct record_format *f, struct text texts[5], const ui
 	f->arg_cnt = data[9];
 	if (f->level >= QSLOG_LEVEL_COUNT || f->kind >= QSLOG_SITE_KIND_COUNT ||
 	    f->arg_cnt > QSLOG_ARGS_MAX || bytes < 10u + f->arg_cnt ||
-	    f->hash != XXH3_64bits_withSeed(data + 8, bytes - 8, f->level))
+	    !file_hash_fits(f->hash, XXH3_64bits_withSeed(data + 8, bytes - 8, f->level)))
 		return false;
 	memcpy(f->types, data + 10, f->arg_cnt);
 	for (i = 0; i < f->arg_cnt; i++) {

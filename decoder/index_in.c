@@ -17,7 +17,8 @@ bool index_in_trailer(struct block_in *in, uint64_t offset, struct file_trailer 
 	return in->size >= sizeof(*t) && offset <= in->size - sizeof(*t) &&
 	       read_exactly(in->fd, t, sizeof(*t), offset) == 0 &&
 	       memcmp(t->magic, FILE_END_MAGIC, FILE_MAGIC_BYTES) == 0 &&
-	       t->checksum == (uint32_t)XXH3_64bits(t, offsetof(struct file_trailer, checksum)) &&
+	       file_hash_fits(t->checksum,
+			      (uint32_t)XXH3_64bits(t, offsetof(struct file_trailer, checksum))) &&
 	       (!in->key_known || t->file_key == in->file_key);
 }
 

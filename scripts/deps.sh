@@ -3,7 +3,8 @@
 #
 # deps.sh - what the build needs is there afterwards, or an error says what is missing.
 #
-#     scripts/deps.sh [build|check]   install what is missing (default: check, which includes build)
+#     scripts/deps.sh [build|check|fuzz]   install what is missing (default: check; both others
+#                                     include build)
 #     DEPS=no scripts/deps.sh ...     only report; exit 1 when something is missing
 #     scripts/deps.sh --bpftool       print the path of a bpftool that works
 #     scripts/deps.sh --wants-arm64   are tests cross-compiled for arm64 here? exit 1: no
@@ -66,9 +67,19 @@ libbpf_usable() {
 	compiles "$CC" c stddef.h bpf/libbpf.h && "$PKG_CONFIG" --exists libbpf
 }
 
+fuzz_links() {
+	local out
+	out=$(mktemp) || return 1
+	echo 'int LLVMFuzzerTestOneInput(const char *p, unsigned long n) { return !p && n; }' |
+		$CLANG -fsanitize=fuzzer,address -x c -o "$out" -
+	set -- $?
+	rm -f "$out"
+	return "$1"
+}
+
 # Sets `missing` to the keys (see package_of) of what is not there. Everything that only needs
 # the C compiler is tried in one go first, so that the usual case is quick.
-look() { # look build|check
+look() { # look build|check|fuzz
 	local headers=(stddef.h stdint.h linux/types.h bpf/libbpf.h gelf.h zlib.h zstd.h xxhash.h)
 	missing=()
 	need() { # need KEY COMMAND...
@@ -93,6 +104,7 @@ look() { # look build|check
 		[ "$1" = check ] && need cmocka compiles "$CC" c stdarg.h stddef.h stdint.h setjmp.h cmocka.h
 	fi
 	[ "$1" = check ] && need c++ compiles "$CXX" c++ cstdint
+	[ "$1" = fuzz ] && need fuzzer fuzz_links
 	if [ "$1" = check ] && wants_arm64; then
 		need arm64-gcc compiles aarch64-linux-gnu-gcc c stdio.h linux/types.h
 		need arm64-qemu have_qemu
@@ -112,6 +124,13 @@ bpftool_packages_apt() {
 	fi
 }
 
+# libFuzzer and the sanitizers of this clang: a package of their own, with its version in the name.
+fuzzer_packages_apt() {
+	local version
+	version=$($CLANG --version 2>/dev/null | sed -n 's/.*version \([0-9]*\)\..*/\1/p;q')
+	echo "libclang-rt-${version:-14}-dev"
+}
+
 package_of() { # package_of MANAGER KEY
 	case $1:$2 in
 	apt:cc) echo gcc libc6-dev linux-libc-dev ;;
@@ -123,6 +142,7 @@ package_of() { # package_of MANAGER KEY
 	apt:libzstd) echo libzstd-dev ;;
 	apt:xxhash) echo libxxhash-dev ;;
 	apt:cmocka) echo libcmocka-dev ;;
+	apt:fuzzer) fuzzer_packages_apt ;;
 	apt:arm64-gcc) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;;
 	apt:arm64-qemu) echo qemu-user ;;
 	apt:arm64-zstd) ;; # not installed: see scripts/arm64-root.sh
@@ -135,6 +155,7 @@ package_of() { # package_of MANAGER KEY
 	dnf:libzstd) echo libzstd-devel ;;
 	dnf:xxhash) echo xxhash-devel ;;
 	dnf:cmocka) echo libcmocka-devel ;;
+	dnf:fuzzer | pacman:fuzzer) echo compiler-rt ;;
 	pacman:cc | pacman:c++) echo gcc linux-api-headers ;;
 	pacman:pkg-config) echo pkgconf ;;
 	pacman:bpftool) echo bpf ;;
@@ -215,8 +236,8 @@ main() {
 	case $what in
 	--bpftool) find_bpftool; exit ;;
 	--wants-arm64) wants_arm64; exit ;;
-	build | check) ;;
-	*) die "usage: [DEPS=no] scripts/deps.sh [build|check|--bpftool|--wants-arm64]" ;;
+	build | check | fuzz) ;;
+	*) die "usage: [DEPS=no] scripts/deps.sh [build|check|fuzz|--bpftool|--wants-arm64]" ;;
 	esac
 
 	look "$what"

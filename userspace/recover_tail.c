@@ -64,8 +64,9 @@ static int frames_read(struct tail_in *t, int fd, uint64_t offset)
 			break;
 		if (h.magic != FILE_FRAME_MAGIC || h.number != number ||
 		    h.sequence != t->sequence ||
-		    h.checksum != (uint32_t)XXH3_64bits(&h, offsetof(struct file_frame_header,
-								     checksum)) ||
+		    !file_hash_fits(h.checksum,
+				    (uint32_t)XXH3_64bits(&h, offsetof(struct file_frame_header,
+								       checksum))) ||
 		    h.bytes > FILE_RAW_BYTES_MAX - t->bytes ||
 		    h.bytes > t->size - offset - sizeof(h) ||
 		    h.record_cnt > FILE_RECORDS_MAX - t->record_cnt)
@@ -80,7 +81,7 @@ static int frames_read(struct tail_in *t, int fd, uint64_t offset)
 			t->rows = rows;
 		}
 		if (read_exactly(fd, t->rows + t->bytes, h.bytes, offset + sizeof(h)) != 0 ||
-		    XXH3_64bits(t->rows + t->bytes, h.bytes) != h.rows_hash)
+		    !file_hash_fits(h.rows_hash, XXH3_64bits(t->rows + t->bytes, h.bytes)))
 			break;
 		t->bytes += h.bytes;
 		t->time_min = h.time_min < t->time_min ? h.time_min : t->time_min;
@@ -118,7 +119,7 @@ int tail_in_read(struct tail_in *t, const char *path)
 	    memcmp(h.magic, FILE_TAIL_MAGIC, FILE_MAGIC_BYTES) != 0 || h.version > FILE_VERSION ||
 	    h.header_bytes < sizeof(h) || h.header_bytes > sizeof(head) ||
 	    h.header_bytes > t->size || read_exactly(fd, head, h.header_bytes, 0) != 0 ||
-	    (uint32_t)XXH3_64bits(head + 12, h.header_bytes - 12u) != h.checksum)
+	    !file_hash_fits(h.checksum, (uint32_t)XXH3_64bits(head + 12, h.header_bytes - 12u)))
 		goto cleanup;
 	t->valid = true;
 	t->sequence = h.sequence;

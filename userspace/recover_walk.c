@@ -56,7 +56,7 @@ static int header_read(const struct recover_walk *w, int fd, uint64_t limit, uin
 	err = bytes_read(fd, data, h->header_bytes, offset);
 	if (err)
 		return err;
-	return (uint32_t)XXH3_64bits(data + 12, h->header_bytes - 12u) == h->checksum &&
+	return file_hash_fits(h->checksum, (uint32_t)XXH3_64bits(data + 12, h->header_bytes - 12u)) &&
 	       h->stored_bytes <= FILE_RAW_BYTES_MAX && h->raw_bytes <= FILE_RAW_BYTES_MAX &&
 	       h->record_cnt <= FILE_RECORDS_MAX &&
 	       (first || (h->file_key == w->file_key && h->sequence > w->last_sequence));
@@ -73,7 +73,8 @@ static int trailer_at(const struct recover_walk *w, int fd, uint64_t limit, uint
 	if (err)
 		return err;
 	return memcmp(t.magic, FILE_END_MAGIC, FILE_MAGIC_BYTES) == 0 && t.file_key == w->file_key &&
-	       t.checksum == (uint32_t)XXH3_64bits(&t, offsetof(struct file_trailer, checksum));
+	       file_hash_fits(t.checksum,
+			      (uint32_t)XXH3_64bits(&t, offsetof(struct file_trailer, checksum)));
 }
 
 /* The next header at or after `offset`; 1, 0 where there is none, or a negative errno. */
