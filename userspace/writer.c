@@ -11,12 +11,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "block_out.h"
 #include "counter.h"
-#include "rows_encode.h"
-#include "varint.h"
+#include "writer_priv.h"
 #include "writer_state.h"
 
 #define BLOCK_BYTES_DEFAULT (1u << 20)
@@ -24,96 +21,6 @@
 #define BLOCK_BYTES_MAX (16u << 20)
 #define CLOCK_INTERVAL_NS 100000000 /* of pairs taken at flushes */
 #define CARRY_PER_BLOCK 65536u
-
-#ifndef QSLOG_VERSION
-#define QSLOG_VERSION "unknown"
-#endif
-
-struct loss {
-	uint32_t thread;
-	uint32_t cause;
-	uint64_t count;
-};
-
-struct losses {
-	struct loss *list;
-	size_t cnt, cap;
-};
-
-struct writer {
-	struct block_out *out;
-	struct catalog_out catalog;
-	struct clock_scale scale;
-	struct clock_pair pair; /* the newest */
-	int64_t pair_written;	/* ticks of the newest in the rows */
-	bool begun;		/* there has been a block of rows */
-	struct rows rows;
-	bool building;		/* rows has the beginning of a block */
-	uint32_t block_bytes;
-	uint32_t framed;	/* rows before this are in the tail */
-	uint32_t tapped;	/* rows before this have been handed to the tap */
-	uint32_t paired;	/* rows before this lie before the newest pair */
-	struct losses losses;	/* in the block being built */
-	struct losses carry;	/* to be put into the next block */
-	uint64_t records_sealed, text_sealed;
-	uint64_t lost_by[LOSS_CAUSE_COUNT];
-	uint64_t unwritten;
-	int error;
-	void (*tap)(void *arg, const void *data, uint32_t bytes);
-	void *tap_arg;
-	struct writer_journal journal;
-	bool pair_fixed; /* the writer of the records is dead: `pair` was its last */
-	struct clock_pair *earlier; /* to be put into the first block, which begins with `pair` */
-	uint32_t earlier_cnt;
-};
-
-static int error_note(struct writer *w, int err)
-{
-	if (err && !w->error)
-		w->error = err;
-	return err;
-}
-
-static int losses_add(struct losses *l, uint32_t thread, uint32_t cause, uint64_t count)
-{
-	if (l->cnt == l->cap) {
-		size_t cap = l->cap ? l->cap * 2 : 64;
-		struct loss *list = realloc(l->list, cap * sizeof(*list));
-
-		if (!list)
-			return -ENOMEM;
-		l->list = list;
-		l->cap = cap;
-	}
-	l->list[l->cnt++] = (struct loss){ thread, cause, count };
-	return 0;
-}
-
-static int loss_compare(const void *a, const void *b)
-{
-	const struct loss *x = a, *y = b;
-
-	if (x->thread != y->thread)
-		return x->thread < y->thread ? -1 : 1;
-	return x->cause < y->cause ? -1 : x->cause > y->cause;
-}
-
-/* One entry per thread and cause, so that the list does not grow while nothing can be written. */
-static void losses_merge(struct losses *l)
-{
-	size_t from, to = 0;
-
-	if (!l->cnt)
-		return;
-	qsort(l->list, l->cnt, sizeof(*l->list), loss_compare);
-	for (from = 1; from < l->cnt; from++) {
-		if (loss_compare(&l->list[to], &l->list[from]) == 0)
-			l->list[to].count += l->list[from].count;
-		else
-			l->list[++to] = l->list[from];
-	}
-	l->cnt = to + 1;
-}
 
 static int64_t ticks_now(const struct writer *w)
 {
@@ -265,17 +172,17 @@ static int block_seal(struct writer *w)
 		return 0;
 	if (w->rows.block.entry_cnt) {
 		if (w->paired < w->rows.len)
-			err = error_note(w, pair_append(w));
+			err = writer_error(w, pair_append(w));
 		else if (w->pair.ticks != w->pair_written) /* the header has the rows' last */
-			err = error_note(w, pair_put(w));
+			err = writer_error(w, pair_put(w));
 		tap_feed(w);
 		journal_begin(w, false);
 		if (!err)
 			err = block_out_write(w->out, FILE_BLOCK_ROWS, &w->rows.block, &w->pair,
 					      w->rows.data, w->rows.len);
 		if (err) {
-			error_note(w, err);
-			error_note(w, block_drop(w));
+			writer_error(w, err);
+			writer_error(w, block_drop(w));
 		} else {
 			w->records_sealed += w->rows.block.record_cnt;
 			w->text_sealed += w->rows.block.text_bytes;
@@ -295,43 +202,6 @@ static void block_check(struct writer *w)
 	if (__builtin_expect(w->rows.len >= w->block_bytes ||
 				     w->rows.block.entry_cnt >= FILE_RECORDS_MAX, 0))
 		(void)block_seal(w); /* has noted the error */
-}
-
-static uint8_t *text_put(uint8_t *p, unsigned subtype, const char *text)
-{
-	size_t len = strnlen(text, 255);
-
-	p = info_extended_put(p, subtype, (uint32_t)len);
-	memcpy(p, text, len);
-	return p + len;
-}
-
-/* The first block: what there is to know about the file. */
-static int header_write(struct writer *w)
-{
-	uint8_t data[1024], body[2 * VARINT_BYTES_MAX], *p = data;
-	const uint64_t tick_ns = 1;
-	char host[256] = "";
-	uint32_t bytes;
-
-	if (gethostname(host, sizeof(host) - 1) != 0)
-		host[0] = '\0'; /* a file without it is as good */
-	p = info_extended_put(p, FILE_SUB_TICK, 8);
-	memcpy(p, &tick_ns, 8);
-	p = text_put(p + 8, FILE_SUB_WRITER, "qslog-trace " QSLOG_VERSION);
-	p = info_extended_put(p, FILE_SUB_FILE_ID, 16);
-	memcpy(p, block_out_file_id(w->out), 16);
-	p = text_put(p + 16, FILE_SUB_HOST, host);
-	bytes = (uint32_t)(varint_put(varint_put(body, w->scale.kind), w->scale.hz) - body);
-	p = info_extended_put(p, FILE_SUB_COUNTER, bytes);
-	memcpy(p, body, bytes);
-	p = info_extended_put(p + bytes, FILE_SUB_CLOCK, 20);
-	memcpy(p, &w->pair.ticks, 8);
-	memcpy(p + 8, &w->pair.realtime_ns, 8);
-	memcpy(p + 16, &w->pair.window_ns, 4);
-	p += 20;
-	return block_out_write(w->out, FILE_BLOCK_HEADER, NULL, &w->pair, data,
-			       (uint32_t)(p - data));
 }
 
 /* The first pair, which goes into the header, and those that follow in the first block. */
@@ -374,7 +244,7 @@ int writer_open(struct writer **out, const struct writer_options *options)
 		goto fail;
 	err = clocks_begin(w, options);
 	if (!err)
-		err = header_write(w);
+		err = writer_header_write(w, w->out);
 	if (err)
 		goto fail;
 	*out = w;
@@ -402,7 +272,7 @@ int writer_counter_set(struct writer *w, uint32_t counter_kind)
 	err = clock_pair_take(&w->scale, &w->pair);
 	if (err || w->begun || !block_out_restart(w->out))
 		return err;
-	return error_note(w, header_write(w));
+	return writer_error(w, writer_header_write(w, w->out));
 }
 
 void writer_journal(struct writer *w, const struct writer_journal *journal)
@@ -472,7 +342,7 @@ int writer_tail_seal(struct writer *w, const struct tail_in *tail)
 	int err;
 
 	block_out_hints(w->out, FILE_HINT_RECOVERED_TAIL);
-	err = error_note(w, block_out_write(w->out, FILE_BLOCK_ROWS, &summary, &w->pair, tail->rows,
+	err = writer_error(w, block_out_write(w->out, FILE_BLOCK_ROWS, &summary, &w->pair, tail->rows,
 					    tail->bytes));
 	block_out_hints(w->out, 0);
 	if (!err)
@@ -561,7 +431,7 @@ int writer_flush(struct writer *w)
 
 	/* what could not be reported goes before a tail that stays empty for long */
 	if (!w->building && w->carry.cnt)
-		err = error_note(w, block_begin(w, w->pair.ticks));
+		err = writer_error(w, block_begin(w, w->pair.ticks));
 	if (err || !w->building || w->framed >= w->rows.len || !w->rows.block.entry_cnt) {
 		pair_note(w);
 		return w->error;
@@ -571,13 +441,13 @@ int writer_flush(struct writer *w)
 		return w->error;
 	}
 	if (w->paired < w->rows.len && ticks_now(w) - w->pair_written >= CLOCK_INTERVAL_NS) {
-		err = error_note(w, pair_append(w));
+		err = writer_error(w, pair_append(w));
 		if (err)
 			return w->error;
 	}
 	tap_feed(w);
 	journal_begin(w, true);
-	err = error_note(w, block_out_frame(w->out, &w->rows.frame, w->rows.data + w->framed,
+	err = writer_error(w, block_out_frame(w->out, &w->rows.frame, w->rows.data + w->framed,
 					    w->rows.len - w->framed));
 	if (!err) {
 		w->framed = w->rows.len;
@@ -620,14 +490,14 @@ int writer_close(struct writer *w, struct writer_totals *totals)
 		return 0;
 	(void)block_seal(w); /* has noted the error */
 	while (w->carry.cnt) {
-		if (error_note(w, block_begin(w, w->pair.ticks)) || block_seal(w))
+		if (writer_error(w, block_begin(w, w->pair.ticks)) || block_seal(w))
 			break; /* counted in the totals, but the file cannot say it */
 	}
 	if (!w->carry.cnt) /* else it would say that nothing else is missing */
-		error_note(w, block_out_finish(w->out));
+		writer_error(w, block_out_finish(w->out));
 	if (totals)
 		writer_totals_get(w, totals);
-	error_note(w, block_out_close(w->out));
+	writer_error(w, block_out_close(w->out));
 	if (totals)
 		totals->error = w->error;
 	err = w->error;
