@@ -97,6 +97,7 @@ enum trouble {
 };
 
 #define SELFTEST_KEY 0x51534c4f47000001ull
+#define SELFTEST_COOKIE 3
 
 /* Set before load. */
 struct trace_config {

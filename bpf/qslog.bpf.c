@@ -351,15 +351,15 @@ static __always_inline void wake_tracer(bool now)
 
 /* --- push */
 
-SEC("usdt")
-int BPF_USDT(on_batch, void *arena, __u64 key, __u64 from, __u64 to, __u64 records)
+static __always_inline int batch(__u64 cookie, void *arena, __u64 key, __u64 from, __u64 to,
+				 __u64 records)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct proc_entry *proc;
 	struct copy c = {};
 
 	if (tgid == config.selftest_tgid && key == SELFTEST_KEY) {
-		if (from == 1 && to == 2 && records == 3)
+		if (from == 1 && to == 2 && records == 3 && (__u32)cookie == SELFTEST_COOKIE)
 			__sync_fetch_and_add(&selftest_hits, 1);
 		return 0;
 	}
@@ -368,7 +368,7 @@ int BPF_USDT(on_batch, void *arena, __u64 key, __u64 from, __u64 to, __u64 recor
 		return 0;
 	c.id.tgid = tgid;
 	/* Which registry does not matter to the copying; the probe's cookie says it. */
-	c.id.registry = (__u32)bpf_usdt_cookie(ctx) & (PROC_REGISTRIES_MAX - 1);
+	c.id.registry = (__u32)cookie & (PROC_REGISTRIES_MAX - 1);
 	c.address = (__u64)arena;
 	c.entry = CHUNK_PUSH;
 	if (bpf_probe_read_user(&c.id.arena, sizeof(c.id.arena),
@@ -382,9 +382,29 @@ int BPF_USDT(on_batch, void *arena, __u64 key, __u64 from, __u64 to, __u64 recor
 	return 0;
 }
 
+SEC("usdt")
+int BPF_USDT(on_batch, void *arena, __u64 key, __u64 from, __u64 to, __u64 records)
+{
+	return batch(bpf_usdt_cookie(ctx), arena, key, from, to, records);
+}
+
+/* Through a multi-uprobe link. The probe is the first instruction of a function, its arguments
+ * are where the calling convention has them. */
+SEC("uprobe")
+int BPF_KPROBE(on_batch_multi, void *arena, __u64 key, __u64 from, __u64 to, __u64 records)
+{
+	return batch(bpf_get_attach_cookie(ctx), arena, key, from, to, records);
+}
+
 /* Who attaches to this one switches a level on: all that counts is the semaphore. */
 SEC("usdt")
 int on_level(struct pt_regs *ctx)
+{
+	return 0;
+}
+
+SEC("uprobe")
+int on_level_multi(struct pt_regs *ctx)
 {
 	return 0;
 }

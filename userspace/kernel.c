@@ -3,18 +3,21 @@
 #include "kernel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "elf_notes.h"
+#include "privilege.h"
 #include "qslog.skel.h"
+#include "uprobe_multi.h"
 
 /* In usdt/qslog_runtime.c, which is linked in for its probe. */
 void qslog_priv_batch_probe(const void *arena, uint64_t key, uint64_t from, uint64_t to,
@@ -27,6 +30,7 @@ void qslog_priv_batch_probe(const void *arena, uint64_t key, uint64_t from, uint
 
 struct kernel {
 	struct qslog_bpf *skel;
+	struct probe_programs programs;
 	struct ring_buffer *ring;
 	struct kernel_options options;
 	struct bpf_link *pull;
@@ -45,24 +49,26 @@ static int libbpf_print(enum libbpf_print_level level, const char *format, va_li
 
 /* --- What it takes */
 
-static bool capability_effective(int capability)
+static bool multi_possible(void)
 {
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[2];
+	const char *way = getenv("QSLOG_TRACE_ATTACH"); /* for tests: "perf" */
 
-	memset(data, 0, sizeof(data));
-	if (syscall(SYS_capget, &header, data))
-		return false;
-	return data[capability / 32].effective >> (capability % 32) & 1;
+	return !(way && strcmp(way, "perf") == 0) && uprobe_multi_probe() == 0;
 }
 
 int kernel_check(struct why *why)
 {
-	if (!capability_effective(CAP_SYS_ADMIN))
+	const char *missing = !privilege_bpf() ? "CAP_BPF" : !privilege_perfmon() ? "CAP_PERFMON" : NULL;
+
+	if (missing)
 		return why_set(why, -EPERM,
-			       "no permission to load BPF programs and attach probes: capability "
-			       "CAP_SYS_ADMIN is missing%s; run it with sudo",
+			       "no permission to load BPF programs and attach probes: capability %s "
+			       "is missing%s; run it with sudo", missing,
 			       geteuid() == 0 ? " (root, but in a restricted container?)" : "");
+	if (!privilege_has(CAP_SYS_ADMIN) && !multi_possible())
+		return why_set(why, -EPERM,
+			       "no permission to attach probes: capability CAP_SYS_ADMIN is missing, "
+			       "and only a kernel from 6.10 on does without it; run it with sudo");
 	if (access("/sys/kernel/btf/vmlinux", R_OK))
 		return why_set(why, -ENOTSUP,
 			       "/sys/kernel/btf/vmlinux cannot be read (%s): the kernel needs "
@@ -119,6 +125,22 @@ int64_t kernel_consume(struct kernel *k, int64_t budget)
 
 /* --- Open */
 
+/* Both ways to attach stay possible: see probe_attach.h. */
+static void programs_choose(struct kernel *k)
+{
+	k->programs.batch = k->skel->progs.on_batch;
+	k->programs.level = k->skel->progs.on_level;
+	k->programs.batch_multi = k->skel->progs.on_batch_multi;
+	k->programs.level_multi = k->skel->progs.on_level_multi;
+	k->programs.multi = multi_possible();
+	bpf_program__set_autoload(k->programs.batch_multi, k->programs.multi);
+	bpf_program__set_autoload(k->programs.level_multi, k->programs.multi);
+	(void)bpf_program__set_expected_attach_type(
+		k->programs.batch_multi, (enum bpf_attach_type)UPROBE_MULTI_ATTACH_TYPE);
+	(void)bpf_program__set_expected_attach_type(
+		k->programs.level_multi, (enum bpf_attach_type)UPROBE_MULTI_ATTACH_TYPE);
+}
+
 static int programs_load(struct kernel *k, struct why *why)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
@@ -144,6 +166,7 @@ static int programs_load(struct kernel *k, struct why *why)
 	bpf_program__set_autoload(k->skel->progs.on_exit_group, !early);
 	bpf_program__set_autoload(k->skel->progs.on_execve, !early);
 	bpf_program__set_autoload(k->skel->progs.on_execveat, !early);
+	programs_choose(k);
 	err = bpf_map__set_max_entries(k->skel->maps.chunks, k->options.ring_bytes);
 	if (err)
 		return why_set(why, err, "ring buffer of %u bytes: %s", k->options.ring_bytes,
@@ -180,24 +203,60 @@ static int ends_attach(struct kernel *k, struct why *why)
 	return 0;
 }
 
-/* A BPF object that another libbpf loads reads all arguments as 0, an attach can go astray
- * silently: so hit a probe of our own once, and see. */
-static int selftest(struct kernel *k, struct why *why)
+static int probes_own(struct probe_file *probes, int *fd)
 {
-	struct bpf_link *link = NULL;
+	struct elf_notes notes;
 	int err;
 
-	err = kernel_attach_batch(k, getpid(), "/proc/self/exe", 0, &link, why);
+	*fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	if (*fd < 0)
+		return -errno;
+	err = elf_notes_read(*fd, &notes);
+	if (err) {
+		close(*fd);
+		return err;
+	}
+	probe_file_init(probes, &notes);
+	elf_notes_free(&notes);
+	return 0;
+}
+
+static int hit_own(struct kernel *k, const struct probe_target *target, struct why *why)
+{
+	struct probe_link *link = NULL;
+	int err = probe_attach_batch(&k->programs, target, SELFTEST_COOKIE, &link, why);
+
 	if (err)
 		return err;
+	__atomic_store_n(&k->skel->bss->selftest_hits, 0, __ATOMIC_RELAXED);
 	qslog_priv_batch_probe(NULL, SELFTEST_KEY, 1, 2, 3);
-	bpf_link__destroy(link);
+	probe_link_close(link);
 	if (__atomic_load_n(&k->skel->bss->selftest_hits, __ATOMIC_RELAXED) != 1)
 		return why_set(why, -EIO,
 			       "self-test failed: a hit of a probe did not arrive as it should; "
 			       "uprobes do not work on this kernel, or libbpf is not the one that "
 			       "this program was built with");
 	return 0;
+}
+
+/* A BPF object that another libbpf loads reads all arguments as 0, an attach can go astray
+ * silently: so hit a probe of our own once, and see. */
+static int selftest(struct kernel *k, struct why *why)
+{
+	struct probe_file probes;
+	struct probe_target target = {.tgid = getpid(), .alive = getpid(), .probes = &probes};
+	int err = probes_own(&probes, &target.fd);
+
+	if (err)
+		return why_set(why, err, "cannot read the probes of /proc/self/exe: %s",
+			       strerror(-err));
+	err = hit_own(k, &target, why);
+	if (err && k->programs.multi) {
+		k->programs.multi = false; /* and the other way? */
+		err = hit_own(k, &target, why);
+	}
+	close(target.fd);
+	return err;
 }
 
 int kernel_open(struct kernel **out, const struct kernel_options *options, struct why *why)
@@ -339,34 +398,16 @@ int kernel_pull(struct kernel *k, bool baseline)
 
 /* --- Attach */
 
-static int probe_attach(struct bpf_program *program, pid_t pid, const char *path, const char *probe,
-			uint64_t cookie, struct bpf_link **link, struct why *why)
+int kernel_attach_batch(struct kernel *k, const struct probe_target *target, uint32_t registry,
+			struct probe_link **link, struct why *why)
 {
-	LIBBPF_OPTS(bpf_usdt_opts, options, .usdt_cookie = cookie);
-	int err;
-
-	*link = bpf_program__attach_usdt(program, pid, path, "qslog", probe, &options);
-	if (*link)
-		return 0;
-	err = -errno;
-	return why_set(why, err, "cannot attach to probe qslog:%s of %s in process %d: %s", probe, path,
-		       (int)pid, strerror(-err));
+	return probe_attach_batch(&k->programs, target, registry, link, why);
 }
 
-int kernel_attach_batch(struct kernel *k, pid_t pid, const char *path, uint32_t registry,
-			struct bpf_link **link, struct why *why)
+int kernel_attach_levels(struct kernel *k, const struct probe_target *target, uint8_t level_min,
+			 struct probe_link **link, struct why *why)
 {
-	return probe_attach(k->skel->progs.on_batch, pid, path, "batch", registry, link, why);
-}
-
-int kernel_attach_level(struct kernel *k, pid_t pid, const char *path, uint8_t level,
-			struct bpf_link **link, struct why *why)
-{
-	static const char letters[] = "vdiwef";
-	char probe[] = "level_?";
-
-	probe[6] = letters[level];
-	return probe_attach(k->skel->progs.on_level, pid, path, probe, 0, link, why);
+	return probe_attach_levels(&k->programs, target, level_min, link, why);
 }
 
 /* --- Troubles */

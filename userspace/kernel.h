@@ -11,10 +11,10 @@
 #include <sys/types.h>
 
 #include "chunk.h"
+#include "probe_attach.h"
 #include "why.h"
 
 struct kernel;
-struct bpf_link;
 
 struct kernel_options {
 	uint32_t ring_bytes; /* power of two, multiple of the page size */
@@ -53,12 +53,13 @@ uint32_t kernel_executed(const struct kernel *k);
 /* Copies what the traced processes have not pushed; `baseline`: notes where their arenas are. */
 int kernel_pull(struct kernel *k, bool baseline);
 
-/* qslog:batch and qslog:level_X of the file `path`, in the process of thread `pid` only, and as
- * long as that thread lives. The link is the caller's: bpf_link__destroy() detaches. */
-int kernel_attach_batch(struct kernel *k, pid_t pid, const char *path, uint32_t registry,
-			struct bpf_link **link, struct why *why);
-int kernel_attach_level(struct kernel *k, pid_t pid, const char *path, uint8_t level,
-			struct bpf_link **link, struct why *why);
+/* qslog:batch, and qslog:level_X from `level_min` on, of a file in a process; as long as the thread
+ * lives through which it is done (see probe_link_stays). The link is the caller's, before the
+ * kernel is closed. */
+int kernel_attach_batch(struct kernel *k, const struct probe_target *target, uint32_t registry,
+			struct probe_link **link, struct why *why);
+int kernel_attach_levels(struct kernel *k, const struct probe_target *target, uint8_t level_min,
+			 struct probe_link **link, struct why *why);
 
 /* Every arena of the process that the kernel side knows. */
 int kernel_arenas(struct kernel *k, pid_t tgid,

@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "privilege.h"
+
 #if defined(__x86_64__)
 #define BREAKPOINT 0xccu
 #define BREAKPOINT_MASK 0xffu
@@ -57,6 +59,7 @@ static void child_run(char *const argv[], int report_fd)
 {
 	int err = 0;
 
+	privilege_keep_back();
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
 		err = errno;
 	if (!err) {

@@ -3,7 +3,8 @@
  * site_resolver.c - see site_resolver.h. Memory is read through /proc/PID/mem and mappings through
  * /proc/PID/maps, both opened once: such a descriptor stays with the memory that the process had
  * then, and reads as empty after its end or exec. process_vm_readv(2), which takes a pid, could
- * read a later process of that pid.
+ * read a later process of that pid; it serves where CAP_SYS_PTRACE is there and the capability to
+ * open another user's files is not, and the mappings are asked afterwards whether it was the one.
  *
  * An image is an ELF file at a bias: [start, end) of the process. Images stay after dlclose, until
  * another one takes their place. What has been asked for is kept in a hash table by address, with
@@ -51,7 +52,8 @@ struct site_entry {
 
 struct site_resolver {
 	pid_t pid;
-	int mem_fd, maps_fd;
+	int mem_fd; /* -1: may not be opened */
+	int maps_fd;
 	struct elf_cache *cache;
 	struct site_image images[SITE_RESOLVER_IMAGES_MAX];
 	uint32_t image_cnt;
@@ -132,6 +134,12 @@ static ssize_t memory_read(void *ctx, uint64_t addr, void *buf, size_t len)
 
 	if (addr > (uint64_t)INT64_MAX - len)
 		return -EFAULT;
+	if (resolver->mem_fd < 0) {
+		char any;
+		int err = process_read(resolver->pid, addr, buf, len);
+
+		return err ? err : pread(resolver->maps_fd, &any, 1, 0) == 1 ? (ssize_t)len : -ESRCH;
+	}
 	do
 		n = pread(resolver->mem_fd, buf, len, (off_t)addr);
 	while (n < 0 && errno == EINTR);
@@ -462,7 +470,7 @@ int site_resolver_open(struct site_resolver **out, pid_t pid, struct elf_cache *
 	resolver->cache = cache;
 	resolver->maps_fd = -1;
 	resolver->mem_fd = proc_open(pid, "mem");
-	err = resolver->mem_fd < 0 ? resolver->mem_fd : 0;
+	err = resolver->mem_fd == -EACCES ? 0 : resolver->mem_fd < 0 ? resolver->mem_fd : 0;
 	if (err)
 		goto cleanup;
 	resolver->maps_fd = proc_open(pid, "maps");

@@ -9,6 +9,8 @@
 #include "target.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,16 +18,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <bpf/libbpf.h>
-
 #include "counter.h"
 #include "dynamic_sites.h"
 #include "elf_notes.h"
+#include "privilege.h"
 #include "proc_maps.h"
 #include "site_resolver.h"
 
 #define FILES_MAX 256
-#define FILE_PATH_MAX 64
 
 /* A mapped file with qslog probes. */
 struct target_file {
@@ -34,9 +34,9 @@ struct target_file {
 	bool has_runtime, has_sites;
 	uint64_t registry;			 /* address in the process, with has_runtime */
 	uint64_t words[QSLOG_LEVEL_COUNT];	 /* addresses of the levels' semaphores */
-	uint64_t start, end;			 /* of an executable mapping of it */
-	struct bpf_link *batch;
-	struct bpf_link *level[QSLOG_LEVEL_COUNT];
+	int fd;					 /* open, to attach to; the file may be deleted */
+	struct probe_file probes;
+	struct probe_link *batch, *levels;
 };
 
 struct target {
@@ -93,9 +93,14 @@ static int process_error(pid_t pid, int err, struct why *why)
 		return why_set(why, -ESRCH, "no process with id %d (has it ended?)", (int)pid);
 	case -EPERM:
 	case -EACCES:
+		if (privilege_has(CAP_SYS_PTRACE))
+			return why_set(why, err, "process %d may not be looked at, in spite of "
+				       "CAP_SYS_PTRACE: %s (a security module? is it in another user "
+				       "namespace?)", (int)pid, strerror(-err));
 		return why_set(why, err,
-			       "process %d may not be looked at: %s (capability CAP_SYS_PTRACE is "
-			       "missing?); run it with sudo", (int)pid, strerror(-err));
+			       "process %d may not be looked at: %s; it is another user's, or has "
+			       "more rights: capability CAP_SYS_PTRACE is missing; run it with sudo",
+			       (int)pid, strerror(-err));
 	default:
 		return why_set(why, err, "cannot look at process %d: %s", (int)pid, strerror(-err));
 	}
@@ -167,13 +172,11 @@ fail:
 
 void target_mute(struct target *t)
 {
-	unsigned int i, level;
+	unsigned int i;
 
 	for (i = 0; i < t->file_cnt; i++) {
-		for (level = 0; level < QSLOG_LEVEL_COUNT; level++) {
-			bpf_link__destroy(t->files[i].level[level]);
-			t->files[i].level[level] = NULL;
-		}
+		probe_link_close(t->files[i].levels);
+		t->files[i].levels = NULL;
 	}
 }
 
@@ -184,8 +187,10 @@ void target_close(struct target *t)
 	if (!t)
 		return;
 	target_mute(t);
-	for (i = 0; i < t->file_cnt; i++)
-		bpf_link__destroy(t->files[i].batch);
+	for (i = 0; i < t->file_cnt; i++) {
+		probe_link_close(t->files[i].batch);
+		close(t->files[i].fd);
+	}
 	ingest_process_remove(t->process);
 	site_resolver_close(t->resolver);
 	dynamic_sites_close(t->dynamic);
@@ -224,6 +229,7 @@ static void file_probes(struct target_file *file, const struct elf_notes *notes,
 	static const char letters[] = "vdiwef";
 	size_t i;
 
+	probe_file_init(&file->probes, notes);
 	for (i = 0; i < notes->cnt; i++) {
 		const struct elf_probe *probe = &notes->probes[i];
 		const char *letter;
@@ -242,8 +248,8 @@ static void file_probes(struct target_file *file, const struct elf_notes *notes,
 	}
 }
 
-static int file_add(struct target *t, const struct proc_map *map, const struct elf_notes *notes,
-		    uint64_t bias)
+static int file_add(struct target *t, const struct proc_map *map, const struct elf_image *image,
+		    const struct elf_notes *notes, uint64_t bias)
 {
 	struct target_file *grown, file;
 
@@ -259,8 +265,9 @@ static int file_add(struct target *t, const struct proc_map *map, const struct e
 	t->files = grown;
 	file.dev = map->dev;
 	file.inode = map->inode;
-	file.start = map->start;
-	file.end = map->end;
+	file.fd = fcntl(elf_image_fd(image), F_DUPFD_CLOEXEC, 0);
+	if (file.fd < 0)
+		return -errno;
 	t->files[t->file_cnt++] = file;
 	return 0;
 }
@@ -296,7 +303,7 @@ static int file_scan(struct target *t, const struct proc_map *map)
 		return 0; /* not an ELF file, or not one that a loader maps: no sites in it */
 	err = elf_notes_read(elf_image_fd(image), &notes);
 	if (!err)
-		err = file_add(t, map, &notes, bias);
+		err = file_add(t, map, image, &notes, bias);
 	else
 		err = 0; /* damaged notes */
 	elf_notes_free(&notes);
@@ -328,13 +335,13 @@ int target_scan(struct target *t, struct why *why)
 
 /* --- Attach */
 
-/* Opens the file, deleted or not. */
-static const char *file_path(const struct target *t, const struct target_file *file,
-			     char path[FILE_PATH_MAX])
+static struct probe_target probe_target(const struct target *t, const struct target_file *file)
 {
-	snprintf(path, FILE_PATH_MAX, "/proc/%d/map_files/%llx-%llx", (int)t->alive,
-		 (unsigned long long)file->start, (unsigned long long)file->end);
-	return path;
+	const struct probe_target where = {
+		.fd = file->fd, .tgid = t->pid, .alive = t->alive, .probes = &file->probes,
+	};
+
+	return where;
 }
 
 /* Errors are those of a process that ends, or that has spoilt its own memory. */
@@ -350,7 +357,6 @@ static void sites_fetch(struct target *t)
 int target_attach(struct target *t, struct kernel *k, struct why *why)
 {
 	uint64_t registries[PROC_REGISTRIES_MAX];
-	char path[FILE_PATH_MAX];
 	unsigned int i, cnt = 0;
 	int err;
 
@@ -374,8 +380,9 @@ int target_attach(struct target *t, struct kernel *k, struct why *why)
 		if (!file->has_runtime)
 			continue;
 		if (!file->batch) {
-			err = kernel_attach_batch(k, t->alive, file_path(t, file, path), cnt,
-						  &file->batch, why);
+			const struct probe_target where = probe_target(t, file);
+
+			err = kernel_attach_batch(k, &where, cnt, &file->batch, why);
 			if (err)
 				return err;
 		}
@@ -390,47 +397,52 @@ static int level_verify(const struct target *t, const struct target_file *file, 
 			struct why *why)
 {
 	uint16_t value = 0;
-	char path[FILE_PATH_MAX];
 	int err = process_semaphore_read(t->alive, file->words[level], &value);
 
 	if (err)
 		return process_error(t->pid, err, why);
 	if (!(value & QSLOG_WORD_TRACERS))
-		return why_set(why, -EIO, "attached to %s of process %d, but its semaphore for level "
-			       "%c stays 0: nothing would be recorded", file_path(t, file, path),
-			       (int)t->pid,
-			       "VDIWEF"[level]);
+		return why_set(why, -EIO, "attached to process %d, but its semaphore for level %c, at "
+			       "%#llx, stays 0: nothing would be recorded", (int)t->pid,
+			       "VDIWEF"[level], (unsigned long long)file->words[level]);
 	return 0;
 }
 
 int target_listen(struct target *t, struct kernel *k, uint8_t level_min, struct why *why)
 {
-	char path[FILE_PATH_MAX];
 	unsigned int i, level;
 	int err;
 
 	for (i = 0; i < t->file_cnt; i++) {
 		struct target_file *file = &t->files[i];
+		const struct probe_target where = probe_target(t, file);
 
-		for (level = level_min; file->has_sites && level < QSLOG_LEVEL_COUNT; level++) {
-			if (file->level[level])
-				continue;
-			err = kernel_attach_level(k, t->alive, file_path(t, file, path),
-						  (uint8_t)level, &file->level[level], why);
-			if (!err)
+		if (!file->has_sites || file->levels)
+			continue;
+		err = kernel_attach_levels(k, &where, level_min, &file->levels, why);
+		for (level = level_min; !err && level < QSLOG_LEVEL_COUNT; level++)
+			if (file->words[level])
 				err = level_verify(t, file, level, why);
-			if (err)
-				return err;
-		}
+		if (err)
+			return err;
 	}
 	return 0;
+}
+
+/* An old link is kept where there is no new one. */
+static void link_replace(struct probe_link **link, struct probe_link *old)
+{
+	if (*link)
+		probe_link_close(old);
+	else
+		*link = old;
 }
 
 /* The new links come before the old ones go, so that the levels stay on. */
 int target_follow(struct target *t, struct kernel *k, uint8_t level, struct why *why)
 {
 	struct target_file *old;
-	unsigned int i, l;
+	unsigned int i;
 	int err;
 
 	if (thread_lives(t->alive))
@@ -444,16 +456,15 @@ int target_follow(struct target *t, struct kernel *k, uint8_t level, struct why 
 	memcpy(old, t->files, t->file_cnt * sizeof(*old));
 	for (i = 0; i < t->file_cnt; i++) {
 		t->files[i].batch = NULL;
-		memset(t->files[i].level, 0, sizeof(t->files[i].level));
+		t->files[i].levels = NULL;
 	}
 	t->registry_cnt = 0; /* says the kernel through which thread */
 	err = target_attach(t, k, why);
 	if (!err)
 		err = target_listen(t, k, level, why);
 	for (i = 0; i < t->file_cnt; i++) {
-		bpf_link__destroy(old[i].batch);
-		for (l = 0; l < QSLOG_LEVEL_COUNT; l++)
-			bpf_link__destroy(old[i].level[l]);
+		link_replace(&t->files[i].batch, old[i].batch);
+		link_replace(&t->files[i].levels, old[i].levels);
 	}
 	free(old);
 	return err;
@@ -461,14 +472,13 @@ int target_follow(struct target *t, struct kernel *k, uint8_t level, struct why 
 
 void target_counts_get(const struct target *t, struct target_counts *out)
 {
-	unsigned int i, level;
+	unsigned int i;
 
 	memset(out, 0, sizeof(*out));
 	for (i = 0; i < t->file_cnt; i++) {
 		out->files++;
-		out->probes += t->files[i].batch != NULL;
-		for (level = 0; level < QSLOG_LEVEL_COUNT; level++)
-			out->probes += t->files[i].level[level] != NULL;
+		out->probes += probe_link_cnt(t->files[i].batch) +
+			       probe_link_cnt(t->files[i].levels);
 	}
 }
 
