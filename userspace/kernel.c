@@ -342,6 +342,15 @@ int kernel_process_add(struct kernel *k, pid_t tgid, pid_t attached, const uint6
 	return 0;
 }
 
+bool kernel_process_harvested(const struct kernel *k, pid_t tgid)
+{
+	struct proc_entry entry;
+	uint32_t key = (uint32_t)tgid;
+
+	return bpf_map__lookup_elem(k->skel->maps.procs, &key, sizeof(key), &entry, sizeof(entry), 0) ||
+	       entry.harvested;
+}
+
 void kernel_process_remove(struct kernel *k, pid_t tgid)
 {
 	uint32_t key = (uint32_t)tgid;

@@ -43,6 +43,8 @@ int64_t kernel_consume(struct kernel *k, int64_t budget);
  * thread through which its probes are attached. May be called again. */
 int kernel_process_add(struct kernel *k, pid_t tgid, pid_t attached, const uint64_t *registries,
 		       uint32_t cnt, struct why *why);
+/* Has it ended, or executed another program? */
+bool kernel_process_harvested(const struct kernel *k, pid_t tgid);
 void kernel_process_remove(struct kernel *k, pid_t tgid);
 
 /* How many threads through which probes were attached have ended. */

@@ -25,13 +25,13 @@
 #define DURATION_S_MAX 31536000.0
 
 static const char usage_text[] =
-	"Usage: qslog-trace -p PID [options]\n"
+	"Usage: qslog-trace -p PID[,PID...] [options]\n"
 	"       qslog-trace [options] -- COMMAND [ARGUMENTS]\n"
 	"\n"
-	"Attaches to a running program that has qslog sites (or starts one) and writes its log\n"
-	"records and spans to a compressed file, until Ctrl-C, -d, or the program's end.\n"
+	"Attaches to running programs that have qslog sites (or starts one) and writes their log\n"
+	"records and spans to a compressed file, until Ctrl-C, -d, or the end of all of them.\n"
 	"\n"
-	"  -p, --pid PID          trace the running process PID\n"
+	"  -p, --pid PID[,PID...] trace these running processes; may be repeated\n"
 	"  -o, --output FILE      write FILE (default: NAME.PID.qslog)\n"
 	"  -d, --duration SECONDS stop after this long (fractions allowed)\n"
 	"  -l, --level LEVEL      record LEVEL and above: V D I W E F (default: V, everything)\n"
@@ -78,16 +78,34 @@ static int level_parse(const char *text, uint8_t *out)
 	return usage_error("not a level (V D I W E F)", text);
 }
 
-static int pid_parse(const char *text, pid_t *out)
+static int pid_add(struct options *o, pid_t pid)
 {
+	pid_t *grown = reallocarray(o->pids, o->pid_cnt + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	o->pids = grown;
+	o->pids[o->pid_cnt++] = pid;
+	return 0;
+}
+
+static int pids_parse(struct options *o, const char *text)
+{
+	const char *at = text;
 	char *end;
 	long value;
+	int err;
 
-	errno = 0;
-	value = strtol(text, &end, 10);
-	if (errno || end == text || *end || value <= 0 || value > INT_MAX)
-		return usage_error("not a process id", text);
-	*out = (pid_t)value;
+	do {
+		errno = 0;
+		value = *at >= '0' && *at <= '9' ? strtol(at, &end, 10) : 0;
+		if (value <= 0 || errno || value > INT_MAX || (*end && *end != ','))
+			return usage_error("not a process id", text);
+		err = pid_add(o, (pid_t)value);
+		if (err)
+			return err;
+		at = end + 1;
+	} while (*end);
 	return 0;
 }
 
@@ -152,9 +170,7 @@ static int option_take(struct options *o, int option, const char *value)
 {
 	switch (option) {
 	case 'p':
-		if (o->pid)
-			return usage_error("only one -p", NULL);
-		return pid_parse(value, &o->pid);
+		return pids_parse(o, value);
 	case 'o':
 		o->output = value;
 		return *value ? 0 : usage_error("-o needs a file name", NULL);
@@ -224,15 +240,17 @@ int options_parse(struct options *o, int argc, char **argv)
 		/* The + lets the command have options of its own; "--" may be left out. */
 		o->command = &argv[optind];
 	}
-	if (o->pid && o->command)
+	if (o->pid_cnt && o->command)
 		return usage_error("either -p or a command, not both", o->command[0]);
-	if (!o->pid && !o->command)
+	if (!o->pid_cnt && !o->command)
 		return usage_error("what is to be traced? Give -p PID or -- COMMAND", NULL);
 	return 0;
 }
 
 void options_fini(struct options *o)
 {
+	free(o->pids);
 	free(o->tags);
+	o->pids = NULL;
 	o->tags = NULL;
 }

@@ -8,7 +8,8 @@
 #include <sys/types.h>
 
 struct options {
-	pid_t pid;		/* -p; 0: none */
+	pid_t *pids;		/* -p */
+	unsigned int pid_cnt;
 	char **command;		/* behind --; NULL: none */
 	const char *output;	/* -o; NULL: a name made from the target's */
 	uint64_t duration_ms;	/* -d; 0: no limit */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * session.c - one event loop: chunks from the ring buffer, a timer for pulls, flushes and the
- * status line, signals, and the end of the target.
+ * status line, signals, and the ends of the targets.
  */
 #include "session.h"
 
@@ -23,28 +23,25 @@
 #include "kernel.h"
 #include "launch.h"
 #include "live.h"
-#include "target.h"
+#include "targets.h"
 
 #define CONSUME_BYTES (4 << 20)	/* of chunks between two looks at the other events */
-#define RESCAN_MS 1000		/* how often libraries loaded meanwhile are looked for */
 #define STATUS_MS 500
 #define FINISH_ROUNDS 64
 
 struct session {
 	const struct options *options;
 	struct kernel *kernel;
-	struct target *target;
+	struct targets *targets;
 	struct launch launch;
 	bool launched;
-	bool target_ended;
 	struct writer *writer;
 	struct ingest *ingest;
 	struct live *live;
 	struct writer_totals totals;
 	int epoll, timer, signals;
 	sigset_t signals_before;
-	uint32_t attached_gone; /* kernel_attached_gone() when it was last looked at */
-	uint64_t started_ms, scanned_ms, status_ms;
+	uint64_t started_ms, status_ms;
 	uint32_t counter_kind; /* enum file_counter_kind of the file's times; 0: not known yet */
 	bool status_shown, error_said, clock_said;
 	char output[PATH_MAX];
@@ -70,12 +67,23 @@ static void status_clear(struct session *s)
 	s->status_shown = false;
 }
 
+/* A line for the user while the session runs. */
+static void session_say(void *arg, const char *format, va_list args)
+{
+	struct session *s = arg;
+
+	status_clear(s);
+	fputs("qslog-trace: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+}
+
 /* --- Time. A file has one clock: that of the first records. */
 
 static int clock_find(struct session *s, struct why *why)
 {
 	enum qslog_clock clock;
-	int err = target_clock(s->target, &clock, why);
+	int err = targets_clock(s->targets, &clock, why);
 
 	if (err == -EAGAIN) /* the first chunk will say it */
 		return 0;
@@ -85,7 +93,7 @@ static int clock_find(struct session *s, struct why *why)
 }
 
 /* False: the records of a chunk with this counter cannot be taken. */
-static bool clock_settle(struct session *s, uint32_t counter_kind)
+static bool clock_settle(struct session *s, const struct target *t, uint32_t counter_kind)
 {
 	int err = -ENOTSUP;
 
@@ -97,14 +105,14 @@ static bool clock_settle(struct session *s, uint32_t counter_kind)
 		err = writer_counter_set(s->writer, counter_kind);
 	if (!err) {
 		s->counter_kind = counter_kind;
-		target_counter_set(s->target, counter_kind);
+		targets_counter_set(s->targets, counter_kind);
 		return true;
 	}
 	if (!s->clock_said) {
 		status_clear(s);
 		fprintf(stderr, "qslog-trace: process %d: records that have their times from %s do not "
 			"fit into %s: %s; they are left out, and counted as lost (start the program "
-			"with QSLOG_CLOCK=%s)\n", (int)target_pid(s->target),
+			"with QSLOG_CLOCK=%s)\n", (int)target_pid(t),
 			counter_kind == FILE_COUNTER_MONOTONIC ? "CLOCK_MONOTONIC" : "the CPU's counter",
 			s->output, err == -ENOTSUP ? "its times are from another clock" : strerror(-err),
 			counter_kind == FILE_COUNTER_MONOTONIC ? "tsc" : "monotonic");
@@ -131,13 +139,14 @@ static void session_chunk(void *arg, const struct chunk *chunk)
 		.from_records = chunk->from_records,
 		.dropped = chunk->dropped,
 	};
+	struct target *t = targets_find(s->targets, chunk->tgid);
 
-	if (chunk->tgid != (uint32_t)target_pid(s->target) ||
-	    !clock_settle(s, counter_kind_of(chunk->flags & CHUNK_MONOTONIC ?
+	if (!t ||
+	    !clock_settle(s, t, counter_kind_of(chunk->flags & CHUNK_MONOTONIC ?
 					     QSLOG_CLOCK_MONOTONIC : QSLOG_CLOCK_COUNTER)))
 		return;
 	/* Errors of the output are kept by the writer; others are a hostile process's own. */
-	(void)ingest_batch(target_ingest_process(s->target), &batch);
+	(void)ingest_batch(target_ingest_process(t), &batch);
 }
 
 /* --- Open */
@@ -151,7 +160,7 @@ static int sets_of_events(struct session *s, struct why *why)
 	};
 	const int fds[] = {kernel_epoll_fd(s->kernel), s->timer = timerfd_create(CLOCK_MONOTONIC,
 									      TFD_CLOEXEC),
-			   s->signals, target_pidfd(s->target)};
+			   s->signals, targets_fd(s->targets)};
 	unsigned int i;
 
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -183,6 +192,17 @@ static int signals_take(struct session *s, struct why *why)
 	return s->signals < 0 ? why_set(why, -errno, "signalfd: %s", strerror(errno)) : 0;
 }
 
+static void output_name(struct session *s)
+{
+	const struct target *t = targets_first(s->targets);
+
+	if (s->options->output)
+		snprintf(s->output, sizeof(s->output), "%s", s->options->output);
+	else
+		snprintf(s->output, sizeof(s->output), "%s.%d.qslog", target_facts(t)->name,
+			 (int)target_pid(t));
+}
+
 static int output_open(struct session *s, struct why *why)
 {
 	const struct ingest_filter filter = {s->options->level, s->options->tags};
@@ -192,12 +212,8 @@ static int output_open(struct session *s, struct why *why)
 	};
 	int err;
 
-	target_counter_set(s->target, s->counter_kind);
-	if (s->options->output)
-		snprintf(s->output, sizeof(s->output), "%s", s->options->output);
-	else
-		snprintf(s->output, sizeof(s->output), "%s.%d.qslog", target_facts(s->target)->name,
-			 (int)target_pid(s->target));
+	targets_counter_set(s->targets, s->counter_kind);
+	output_name(s);
 	if (geteuid() == 0 && uid && gid) {
 		options.own_by_user = true;
 		options.owner_uid = (uid_t)strtoul(uid, NULL, 10);
@@ -209,79 +225,48 @@ static int output_open(struct session *s, struct why *why)
 			       strerror(-err));
 	err = ingest_open(&s->ingest, s->writer, &filter);
 	if (!err)
-		err = target_ingest(s->target, s->writer, s->ingest);
+		err = targets_ingest(s->targets, s->writer, s->ingest);
 	if (!err && s->options->live)
 		err = live_open(&s->live, s->writer);
 	return err;
-}
-
-static int no_sites(const struct session *s, struct why *why)
-{
-	return why_set(why, -ENODATA,
-		       "process %d (%s) has no qslog sites: neither the program nor a library of it "
-		       "was built with qslog.h and qslog_runtime.c (readelf -n shows the probes of a "
-		       "file)", (int)target_pid(s->target), target_facts(s->target)->name);
-}
-
-/* The probes of the files that are mapped now. */
-static int attach_to_files(struct session *s, struct why *why)
-{
-	int err = target_attach(s->target, s->kernel, why);
-
-	return err ? err : target_listen(s->target, s->kernel, s->options->level, why);
 }
 
 /* The program is held at exec: its own sites listen before its first instruction; those of its
  * libraries before its entry point. */
 static int attach_launched(struct session *s, struct why *why)
 {
-	int err, files;
+	struct target *t = targets_first(s->targets);
+	int err = target_scan(t, why);
 
-	files = target_scan(s->target, why);
-	if (files < 0)
-		return files;
-	err = attach_to_files(s, why);
+	if (err >= 0)
+		err = targets_attach(s->targets, s->kernel, why);
 	if (!err)
 		err = launch_to_entry(&s->launch, why);
-	if (err)
-		return err;
-	files = target_scan(s->target, why);
-	if (files <= 0)
-		return files ? files : no_sites(s, why);
-	err = attach_to_files(s, why);
+	if (!err)
+		err = targets_scan(s->targets, why);
+	if (!err)
+		err = target_attach(t, s->kernel, why);
+	if (!err)
+		err = target_listen(t, s->kernel, s->options->level, why);
 	return err ? err : launch_release(&s->launch, why);
 }
 
-static int attach_running(struct session *s, struct why *why)
+static int targets_start(struct session *s, struct why *why)
 {
-	int err = target_attach(s->target, s->kernel, why);
+	const struct targets_options options = {s->options->level, session_say, s};
+	unsigned int i;
+	int err = targets_open(&s->targets, &options, why);
 
+	for (i = 0; !err && i < s->options->pid_cnt; i++)
+		err = targets_add(s->targets, s->options->pids[i], why);
+	if (!err && !s->options->command)
+		return targets_scan(s->targets, why);
 	if (!err)
-		err = kernel_pull(s->kernel, true);
-	if (err)
-		return why_set(why, err, "cannot read the arenas of process %d: %s",
-			       (int)target_pid(s->target), strerror(-err));
-	err = target_listen(s->target, s->kernel, s->options->level, why);
-	target_window_begin(s->target);
-	return err;
-}
-
-static int target_start(struct session *s, struct why *why)
-{
-	int err, files;
-
-	if (!s->options->command) {
-		err = target_open(&s->target, s->options->pid, why);
-		if (err)
-			return err;
-		files = target_scan(s->target, why);
-		return files > 0 ? 0 : files ? files : no_sites(s, why);
-	}
-	err = launch_start(&s->launch, s->options->command, why);
+		err = launch_start(&s->launch, s->options->command, why);
 	if (err)
 		return err;
 	s->launched = true;
-	return target_open(&s->target, s->launch.pid, why);
+	return targets_add(s->targets, s->launch.pid, why);
 }
 
 int session_open(struct session **out, const struct options *options, struct why *why)
@@ -302,7 +287,7 @@ int session_open(struct session **out, const struct options *options, struct why
 	kernel.arg = s;
 	err = kernel_check(why);
 	if (!err)
-		err = target_start(s, why);
+		err = targets_start(s, why);
 	/* After the start of a command, which must not inherit them. */
 	if (!err)
 		err = signals_take(s, why);
@@ -315,7 +300,8 @@ int session_open(struct session **out, const struct options *options, struct why
 	if (!err)
 		err = output_open(s, why);
 	if (!err)
-		err = s->launched ? attach_launched(s, why) : attach_running(s, why);
+		err = s->launched ? attach_launched(s, why) :
+				    targets_attach(s->targets, s->kernel, why);
 	if (err) {
 		if (s->launched)
 			launch_abort(&s->launch);
@@ -323,7 +309,7 @@ int session_open(struct session **out, const struct options *options, struct why
 		return err;
 	}
 	s->launched = false;
-	s->started_ms = s->scanned_ms = monotonic_ms();
+	s->started_ms = monotonic_ms();
 	*out = s;
 	return 0;
 }
@@ -357,25 +343,6 @@ static void output_error_say(struct session *s, int err)
 	s->error_said = true;
 }
 
-/* Libraries that were loaded since: their sites listen from now on. */
-static void rescan(struct session *s, uint64_t now)
-{
-	struct why why = {""};
-	struct target_counts before, after;
-
-	if (now - s->scanned_ms < RESCAN_MS)
-		return;
-	s->scanned_ms = now;
-	target_counts_get(s->target, &before);
-	if (target_scan(s->target, &why) < 0)
-		return; /* it ends: the pidfd says so too */
-	target_counts_get(s->target, &after);
-	if (after.files != before.files && attach_to_files(s, &why)) {
-		status_clear(s);
-		fprintf(stderr, "qslog-trace: a library was loaded, but: %s\n", why.text);
-	}
-}
-
 static void tick(struct session *s)
 {
 	uint64_t expirations, now = monotonic_ms();
@@ -383,25 +350,9 @@ static void tick(struct session *s)
 	(void)!read(s->timer, &expirations, sizeof(expirations));
 	(void)kernel_pull(s->kernel, false);
 	(void)kernel_consume(s->kernel, CONSUME_BYTES);
-	target_lost_count(s->target);
+	targets_tick(s->targets, now);
 	output_error_say(s, writer_flush(s->writer));
-	rescan(s, now);
 	status_show(s, now);
-}
-
-/* The thread through which the probes are attached has ended before the others. */
-static void follow(struct session *s)
-{
-	struct why why = {""};
-	uint32_t gone = kernel_attached_gone(s->kernel);
-
-	if (gone == s->attached_gone)
-		return;
-	s->attached_gone = gone;
-	if (target_follow(s->target, s->kernel, s->options->level, &why) && why.text[0]) {
-		status_clear(s);
-		fprintf(stderr, "qslog-trace: the main thread has ended: %s\n", why.text);
-	}
 }
 
 int session_run(struct session *s, enum session_end *end, struct why *why)
@@ -424,23 +375,22 @@ int session_run(struct session *s, enum session_end *end, struct why *why)
 		if (n < 0 && errno != EINTR)
 			return why_set(why, -errno, "epoll_wait: %s", strerror(errno));
 		timeout = kernel_consume(s->kernel, CONSUME_BYTES) >= CONSUME_BYTES ? 0 : -1;
-		if (kernel_executed(s->kernel)) {
-			s->target_ended = true;
-			*end = SESSION_TARGET_EXECUTED;
-			return 0;
-		}
-		follow(s);
+		targets_follow(s->targets, timeout < 0);
 		for (i = 0; i < n; i++) {
 			if (events[i].data.fd == s->timer) {
 				tick(s);
 			} else if (events[i].data.fd == s->signals) {
 				*end = SESSION_INTERRUPTED;
 				return 0;
-			} else if (events[i].data.fd == target_pidfd(s->target)) {
-				s->target_ended = true;
-				*end = SESSION_TARGET_ENDED;
-				return 0;
+			} else if (events[i].data.fd == targets_fd(s->targets)) {
+				targets_ended_look(s->targets);
 			}
+		}
+		if (!targets_cnt(s->targets)) {
+			*end = targets_ever(s->targets) > 1 ? SESSION_TARGETS_ENDED :
+			       targets_executed(s->targets) ? SESSION_TARGET_EXECUTED :
+							      SESSION_TARGET_ENDED;
+			return 0;
 		}
 	}
 }
@@ -453,46 +403,13 @@ static void consume_all(struct session *s)
 		;
 }
 
-/* Nothing has come of an arena that was there before: what it held then is not the tracer's. */
-static void arena_begin(struct session *s, const struct arena_id *id,
-			const struct arena_state *state)
-{
-	const struct ingest_batch batch = {
-		.registry = id->registry,
-		.arena = id->arena,
-		.tid = state->tid,
-		.key = state->key,
-		.from = state->sent,
-		.resync = true,
-		.baseline = true,
-		.from_records = state->sent_records,
-		.dropped = state->dropped,
-	};
-
-	(void)ingest_batch(target_ingest_process(s->target), &batch);
-}
-
-static void arena_account(void *arg, const struct arena_id *id, const struct arena_state *state)
-{
-	struct session *s = arg;
-	uint64_t troubles[TROUBLE_COUNT];
-
-	if (state->flags & CHUNK_BASELINE)
-		arena_begin(s, id, state);
-	kernel_troubles(s->kernel, troubles);
-	(void)ingest_arena_end(target_ingest_process(s->target), id->registry, id->arena, state->tid,
-			       state->key, state->head, state->records, state->dropped,
-			       troubles[TROUBLE_RING_FULL] ? LOSS_RING_FULL : LOSS_UNREADABLE);
-}
-
-/* What is still in the arenas of a process that goes on. */
+/* What is still in the arenas of processes that go on. */
 static void drain(struct session *s)
 {
 	int round;
 	int64_t got;
 
-	target_window_end(s->target);
-	target_mute(s->target);
+	targets_mute(s->targets);
 	for (round = 0; round < FINISH_ROUNDS; round++) {
 		if (kernel_pull(s->kernel, false))
 			return;
@@ -515,12 +432,9 @@ int session_finish(struct session *s, struct writer_totals *totals, struct why *
 
 	status_clear(s);
 	consume_all(s);
-	if (!s->target_ended) {
+	if (targets_cnt(s->targets))
 		drain(s);
-		target_lost_count(s->target);
-	}
-	kernel_arenas(s->kernel, target_pid(s->target), arena_account, s);
-	(void)ingest_settle(target_ingest_process(s->target));
+	targets_settle(s->targets);
 	(void)writer_flush(s->writer);
 	if (s->live) {
 		live_err = live_error(s->live);
@@ -555,7 +469,7 @@ void session_close(struct session *s)
 	if (!s)
 		return;
 	live_close(s->live);
-	target_close(s->target);
+	targets_close(s->targets);
 	ingest_close(s->ingest);
 	(void)writer_close(s->writer, NULL);
 	kernel_close(s->kernel);

@@ -15,6 +15,7 @@ enum session_end {
 	SESSION_INTERRUPTED, /* SIGINT, SIGTERM, SIGHUP */
 	SESSION_DURATION,    /* -d */
 	SESSION_TARGET_ENDED,
+	SESSION_TARGETS_ENDED, /* more than one */
 	SESSION_TARGET_EXECUTED /* another program */
 };
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,6 +211,13 @@ pid_t target_pid(const struct target *t)
 int target_pidfd(const struct target *t)
 {
 	return t->pidfd;
+}
+
+bool target_lives(const struct target *t)
+{
+	struct pollfd poll_fd = {.fd = t->pidfd, .events = POLLIN};
+
+	return poll(&poll_fd, 1, 0) == 0;
 }
 
 const struct proc_facts *target_facts(const struct target *t)

@@ -28,6 +28,7 @@ static void end_say(const struct options *o, enum session_end end)
 		[SESSION_INTERRUPTED] = "interrupted",
 		[SESSION_DURATION] = "time is up",
 		[SESSION_TARGET_ENDED] = "the process has ended",
+		[SESSION_TARGETS_ENDED] = "all processes have ended",
 		[SESSION_TARGET_EXECUTED] = "the process has executed another program",
 	};
 
