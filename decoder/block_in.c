@@ -221,6 +221,12 @@ static int first_header(struct block_in *in, uint64_t *start)
 	return 0;
 }
 
+static void unknown_kind(struct block_in *in, uint64_t offset)
+{
+	block_in_damage(in, in->path, offset,
+			"a block has records of a kind that this program cannot read");
+}
+
 /* Takes a block with a valid header into the list. */
 static int block_take(struct block_in *in, uint64_t offset, const struct file_block_header *h)
 {
@@ -247,7 +253,7 @@ static int block_take(struct block_in *in, uint64_t offset, const struct file_bl
 		if (what)
 			block_in_damage(in, in->path, offset, what);
 	} else if (h->kind != FILE_BLOCK_HEADER && (h->record_cnt || h->lost)) {
-		block_in_damage(in, in->path, offset, "a block has records of a kind that this program cannot read");
+		unknown_kind(in, offset);
 	}
 	return err;
 }
@@ -360,6 +366,8 @@ int block_in_open(struct block_in *in, const char *path, reader_damage_fn *damag
 		err = index_in_load(in, &t);
 		if (!err) {
 			in->has_index = true;
+			if (in->unknown_at)
+				unknown_kind(in, in->unknown_at);
 			return 0;
 		}
 		if (err != -EBADMSG)

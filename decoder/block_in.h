@@ -32,6 +32,7 @@ struct block_in {
 	struct block_ref *refs; /* blocks of rows, in the order of the file */
 	uint32_t ref_cnt, ref_cap;
 	bool has_index;
+	uint64_t unknown_at; /* of the first in the index that has records, of an unknown kind; or 0 */
 	bool cut_off; /* the file ends within a block; not reported, as the tail may have it */
 	uint64_t cut_off_at;
 	uint64_t last_sequence; /* of any block of the file */

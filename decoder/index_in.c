@@ -41,8 +41,11 @@ static int index_take(struct block_in *in, const uint8_t *data, uint64_t offset,
 		    (in->ref_cnt && e.sequence <= in->refs[in->ref_cnt - 1].sequence))
 			return -EBADMSG;
 		*after = e.offset + sizeof(struct file_block_header) + e.stored_bytes;
-		if (e.kind != FILE_BLOCK_ROWS)
+		if (e.kind != FILE_BLOCK_ROWS) {
+			if (!in->unknown_at && (e.record_cnt || e.lost))
+				in->unknown_at = e.offset;
 			continue;
+		}
 		ref = (struct block_ref){ .offset = e.offset,
 					  .sequence = e.sequence,
 					  .lost = e.lost,

@@ -42,6 +42,7 @@ struct reader {
 	struct loaded **heap;
 	uint32_t heap_cnt, heap_cap;
 	size_t loaded_bytes;
+	uint64_t next_order;
 	struct loaded *spent; /* empty, but the last record points into it */
 	struct record record;
 	struct reader_totals totals;
@@ -134,7 +135,7 @@ static int rows_load(struct reader *r, uint8_t *data, uint32_t bytes, const char
 	}
 	l->data = data;
 	l->bytes = bytes;
-	l->order = r->totals.blocks;
+	l->order = r->next_order++;
 	rows_state_init(&state);
 	err = rows_scan(&state, &r->catalog, &r->clock, data, bytes, &l->list, &problem);
 	for (i = 0; i < l->list.cnt; i++)

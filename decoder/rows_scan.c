@@ -200,6 +200,26 @@ static const uint8_t *loss_scan(struct scan *s, const uint8_t *p, const uint8_t 
 	return body;
 }
 
+/* What it says anew of the thread that is current holds for the entries that follow. */
+static const uint8_t *thread_scan(struct scan *s, const uint8_t *p, uint32_t bytes)
+{
+	const struct hash_index *numbers = &s->catalog->thread_by_number;
+	const uint8_t *next;
+	uint64_t number;
+	bool current;
+
+	if (!varint_get(p, p + bytes, &number))
+		return scan_refuse(s, "a malformed thread entry");
+	current = s->state->thread != HASH_INDEX_NONE &&
+		  catalog_slot(numbers, number) == s->state->thread;
+	next = scan_outcome(s, catalog_in_thread(s->catalog, p, bytes), p + bytes,
+			    "a malformed thread entry");
+	if (next && current)
+		s->state->thread = catalog_slot(numbers, number);
+	s->context_known = false;
+	return next;
+}
+
 static const uint8_t *extended_scan(struct scan *s, const uint8_t *p, uint32_t length)
 {
 	const uint8_t *end = p + length;
@@ -223,13 +243,13 @@ static const uint8_t *extended_scan(struct scan *s, const uint8_t *p, uint32_t l
 		return scan_outcome(s, catalog_in_process(s->catalog, p, bytes), end,
 				    "a malformed process entry");
 	case FILE_SUB_THREAD:
-		s->context_known = false;
-		return scan_outcome(s, catalog_in_thread(s->catalog, p, bytes), end,
-				    "a malformed thread entry");
+		return thread_scan(s, p, bytes);
 	case FILE_SUB_TICK:
 		if (bytes < 8)
 			return scan_refuse(s, "a malformed tick entry");
 		memcpy(&s->state->tick_ns, p, 8);
+		if (!s->state->tick_ns)
+			s->state->tick_ns = UINT64_MAX; /* out of range, as what is too large */
 		return end;
 	case FILE_SUB_COUNTER:
 		p = varint_get(p, end, &s->state->counter_kind);
