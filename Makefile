@@ -117,6 +117,8 @@ TEST_HELPERS := $(filter-out $(UNIT_SRCS) $(E2E_SRCS), \
 		$(wildcard tests/unit/*.c tests/e2e/*.c))
 E2E_TESTS := $(patsubst tests/e2e/%.c,$(O)/tests/e2e/%,$(E2E_SRCS))
 FIXTURE_SRCS := $(wildcard tests/fixtures/*.c)
+# Programs that make and show files for tests/golden: each of one source.
+GOLDEN_TOOLS := $(patsubst tests/golden/%.c,$(O)/tests/golden/%,$(wildcard tests/golden/*.c))
 FIXTURE_LIBS := $(filter tests/fixtures/lib%,$(FIXTURE_SRCS))
 FIXTURE_PROGRAMS := $(filter-out $(FIXTURE_LIBS),$(FIXTURE_SRCS))
 FIXTURES := $(FIXTURE_PROGRAMS:%.c=$(O)/%) $(FIXTURE_PROGRAMS:%.c=$(O)/%.inproc) \
@@ -169,7 +171,7 @@ check: ## set up, build and run all tests (as root; SKIP_BPF=1 leaves out those 
 	$(Q)$(MAKE) --no-print-directory check-run
 
 .PHONY: tests
-tests: $(UNIT_TESTS) $(E2E_TESTS) $(FIXTURES) ## build the tests
+tests: $(UNIT_TESTS) $(E2E_TESTS) $(FIXTURES) $(GOLDEN_TOOLS) ## build the tests
 
 .PHONY: check-run
 check-run:
@@ -407,6 +409,11 @@ $(O)/tests/test_%: $(O)/obj/tests/unit/test_%.o $(O)/obj/libtesting.a $(STATIC_P
 	$(link_test)
 $(O)/tests/e2e/test_%: $(O)/obj/tests/e2e/test_%.o $(O)/obj/libtesting.a $(STATIC_PARTS_DEPS)
 	$(link_test)
+
+$(O)/tests/golden/%: $(O)/obj/tests/golden/%.o $(STATIC_PARTS_DEPS)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(link) $< $(STATIC_PARTS) $(CORE_LIBS) -lm
 
 # Fixtures are programs as users build them for kernel mode: two vendored files, libc only; and,
 # as NAME.inproc, for in-process mode: with libqslog. (-rdynamic: libraries may use their runtime.)

@@ -103,6 +103,7 @@ look() { # look build|check|fuzz
 		need xxhash compiles "$CC" c xxhash.h
 		[ "$1" = check ] && need cmocka compiles "$CC" c stdarg.h stddef.h stdint.h setjmp.h cmocka.h
 	fi
+	[ "$1" = check ] && need python3 have python3
 	[ "$1" = check ] && need c++ compiles "$CXX" c++ cstdint
 	[ "$1" = fuzz ] && need fuzzer fuzz_links
 	if [ "$1" = check ] && wants_arm64; then
@@ -158,6 +159,7 @@ package_of() { # package_of MANAGER KEY
 	dnf:fuzzer | pacman:fuzzer) echo compiler-rt ;;
 	pacman:cc | pacman:c++) echo gcc linux-api-headers ;;
 	pacman:pkg-config) echo pkgconf ;;
+	pacman:python3) echo python ;;
 	pacman:bpftool) echo bpf ;;
 	pacman:libzstd) echo zstd ;;
 	*) echo "$2" ;; # the package is called as what it holds
