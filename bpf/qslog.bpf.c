@@ -607,3 +607,17 @@ int on_execveat(void *ctx)
 {
 	return harvest(false);
 }
+
+/* Kernels before 6.16, without tracefs: what every end of a process goes through that is not its
+ * last thread's own, a fatal signal included; and the point of no return of exec. */
+SEC("fentry/do_group_exit")
+int on_group_exit(void *ctx)
+{
+	return harvest(false);
+}
+
+SEC("fentry/begin_new_exec")
+int on_new_exec(void *ctx)
+{
+	return harvest(false);
+}

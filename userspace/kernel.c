@@ -11,22 +11,23 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "elf_notes.h"
+#include "kernel_ends.h"
 #include "privilege.h"
 #include "qslog.skel.h"
 #include "uprobe_multi.h"
 
 /* In usdt/qslog_runtime.c, which is linked in for its probe. */
+extern struct qslog_registry qslog_priv_registry __attribute__((visibility("hidden")));
 void qslog_priv_batch_probe(const void *arena, uint64_t key, uint64_t from, uint64_t to,
 			    uint64_t records);
 
 /* Of the ring buffer, at most half of it: kept free for what a dying process leaves. */
 #define HARVEST_ROOM_BYTES (8u << 20)
 
-#define ENDS_MAX 5 /* programs at the end of processes */
+#define FIRST_PID_NAMESPACE "pid:[4026531836]" /* PROC_PID_INIT_INO of the kernel */
 
 struct kernel {
 	struct qslog_bpf *skel;
@@ -34,7 +35,7 @@ struct kernel {
 	struct ring_buffer *ring;
 	struct kernel_options options;
 	struct bpf_link *pull;
-	struct bpf_link *ends[ENDS_MAX];
+	struct kernel_ends ends;
 	int64_t consumed, budget; /* bytes of data, of the kernel_consume() under way */
 };
 
@@ -56,6 +57,15 @@ static bool multi_possible(void)
 	return !(way && strcmp(way, "perf") == 0) && uprobe_multi_probe() == 0;
 }
 
+bool kernel_pids_seen(void)
+{
+	char link[64];
+	ssize_t len = readlink("/proc/self/ns/pid", link, sizeof(link) - 1);
+
+	link[len > 0 ? len : 0] = '\0';
+	return strcmp(link, FIRST_PID_NAMESPACE) == 0;
+}
+
 int kernel_check(struct why *why)
 {
 	const char *missing = !privilege_bpf() ? "CAP_BPF" : !privilege_perfmon() ? "CAP_PERFMON" : NULL;
@@ -69,28 +79,17 @@ int kernel_check(struct why *why)
 		return why_set(why, -EPERM,
 			       "no permission to attach probes: capability CAP_SYS_ADMIN is missing, "
 			       "and only a kernel from 6.10 on does without it; run it with sudo");
+	if (!kernel_pids_seen())
+		return why_set(why, -ENOTSUP,
+			       "this is not the first PID namespace: process ids here are not those "
+			       "that the kernel sees; run it on the host, or in a container with "
+			       "--pid=host");
 	if (access("/sys/kernel/btf/vmlinux", R_OK))
 		return why_set(why, -ENOTSUP,
 			       "/sys/kernel/btf/vmlinux cannot be read (%s): the kernel needs "
 			       "CONFIG_DEBUG_INFO_BTF=y (and /sys mounted); without it the program can "
 			       "still write a file itself: QSLOG_FILE=app.qslog", strerror(errno));
 	return 0;
-}
-
-/* Does sched_process_exit say whether the group is dead? Then it comes while the memory is still
- * there (kernel 6.16: both changed together). */
-static bool exit_tracepoint_early(const struct btf *btf)
-{
-	const struct btf_type *type;
-	int id = btf__find_by_name_kind(btf, "btf_trace_sched_process_exit", BTF_KIND_TYPEDEF);
-
-	if (id < 0)
-		return false;
-	type = btf__type_by_id(btf, btf__type_by_id(btf, (uint32_t)id)->type);
-	if (!type || !btf_is_ptr(type))
-		return false;
-	type = btf__type_by_id(btf, type->type);
-	return type && btf_is_func_proto(type) && btf_vlen(type) >= 3;
 }
 
 /* --- Ring buffer */
@@ -141,16 +140,10 @@ static void programs_choose(struct kernel *k)
 		k->programs.level_multi, (enum bpf_attach_type)UPROBE_MULTI_ATTACH_TYPE);
 }
 
-static int programs_load(struct kernel *k, struct why *why)
+static int programs_load(struct kernel *k, const char *ends, struct why *why)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
-	bool early;
 	int err;
 
-	if (!btf)
-		return why_set(why, -errno, "cannot read the kernel's BTF: %s", strerror(errno));
-	early = exit_tracepoint_early(btf) && !k->options.harvest_by_signal;
-	btf__free(btf);
 	k->skel = qslog_bpf__open();
 	if (!k->skel)
 		return why_set(why, -errno, "cannot open the BPF object: %s", strerror(errno));
@@ -159,47 +152,23 @@ static int programs_load(struct kernel *k, struct why *why)
 		k->options.ring_bytes - (k->options.ring_bytes / 2 < HARVEST_ROOM_BYTES ?
 					 k->options.ring_bytes / 2 : HARVEST_ROOM_BYTES);
 	k->skel->rodata->config.wakeup_bytes = k->options.ring_bytes / 8;
-	k->skel->rodata->config.harvest_by_signal = !early;
-	bpf_program__set_autoload(k->skel->progs.on_exit, early);
-	bpf_program__set_autoload(k->skel->progs.on_exec_begin, early);
-	bpf_program__set_autoload(k->skel->progs.on_signal, !early);
-	bpf_program__set_autoload(k->skel->progs.on_exit_group, !early);
-	bpf_program__set_autoload(k->skel->progs.on_execve, !early);
-	bpf_program__set_autoload(k->skel->progs.on_execveat, !early);
+	err = kernel_ends_choose(&k->ends, k->skel, ends, why);
+	if (err)
+		return err;
 	programs_choose(k);
 	err = bpf_map__set_max_entries(k->skel->maps.chunks, k->options.ring_bytes);
 	if (err)
 		return why_set(why, err, "ring buffer of %u bytes: %s", k->options.ring_bytes,
 			       strerror(-err));
 	err = qslog_bpf__load(k->skel);
+	if (err && k->ends.way == ENDS_FUNCTIONS) { /* these may not be traceable */
+		qslog_bpf__destroy(k->skel);
+		return programs_load(k, "signal-only", why);
+	}
 	if (err)
 		return why_set(why, err,
 			       "the kernel refused the BPF programs: %s (kernel 5.18 or later is "
 			       "needed; -vv shows what it says)", strerror(-err));
-	return 0;
-}
-
-static int ends_attach(struct kernel *k, struct why *why)
-{
-	struct bpf_program *early[ENDS_MAX] = {
-		k->skel->progs.on_executed, k->skel->progs.on_exit, k->skel->progs.on_exec_begin,
-	};
-	struct bpf_program *late[ENDS_MAX] = {
-		k->skel->progs.on_executed, k->skel->progs.on_signal, k->skel->progs.on_exit_group,
-		k->skel->progs.on_execve, k->skel->progs.on_execveat,
-	};
-	struct bpf_program **programs = k->skel->rodata->config.harvest_by_signal ? late : early;
-	int i, err;
-
-	for (i = 0; i < ENDS_MAX && programs[i]; i++) {
-		k->ends[i] = bpf_program__attach(programs[i]);
-		err = -errno;
-		if (!k->ends[i])
-			return why_set(why, err, "cannot attach to the end of processes (%s): %s%s",
-				       bpf_program__name(programs[i]), strerror(-err),
-				       err == -ENOENT ? "; is tracefs mounted? (mount -t tracefs "
-							"tracefs /sys/kernel/tracing)" : "");
-	}
 	return 0;
 }
 
@@ -221,16 +190,22 @@ static int probes_own(struct probe_file *probes, int *fd)
 	return 0;
 }
 
-static int hit_own(struct kernel *k, const struct probe_target *target, struct why *why)
+static int hit_own(struct kernel *k, const struct probe_programs *programs,
+		   const struct probe_target *target, struct why *why)
 {
 	struct probe_link *link = NULL;
-	int err = probe_attach_batch(&k->programs, target, SELFTEST_COOKIE, &link, why);
+	int err = probe_attach_batch(programs, target, SELFTEST_COOKIE, &link, why);
+	bool counted;
 
 	if (err)
 		return err;
 	__atomic_store_n(&k->skel->bss->selftest_hits, 0, __ATOMIC_RELAXED);
 	qslog_priv_batch_probe(NULL, SELFTEST_KEY, 1, 2, 3);
+	counted = __atomic_load_n(&qslog_priv_registry.batch_semaphore, __ATOMIC_RELAXED) != 0;
 	probe_link_close(link);
+	if (!counted)
+		return why_set(why, -EIO, "self-test failed: the semaphore of a probe stayed 0 while it "
+			       "was attached to");
 	if (__atomic_load_n(&k->skel->bss->selftest_hits, __ATOMIC_RELAXED) != 1)
 		return why_set(why, -EIO,
 			       "self-test failed: a hit of a probe did not arrive as it should; "
@@ -239,24 +214,30 @@ static int hit_own(struct kernel *k, const struct probe_target *target, struct w
 	return 0;
 }
 
+int kernel_attach_try(struct kernel *k, bool multi, struct why *why)
+{
+	struct probe_programs programs = k->programs;
+	struct probe_file probes;
+	struct probe_target target = {.tgid = getpid(), .alive = getpid(), .probes = &probes};
+	int err = multi && !programs.multi ? -ENOTSUP : probes_own(&probes, &target.fd);
+
+	if (err)
+		return why_set(why, err, err == -ENOTSUP ? "this kernel does not have it" :
+			       "cannot read the probes of /proc/self/exe: %s", strerror(-err));
+	programs.multi = multi;
+	err = hit_own(k, &programs, &target, why);
+	close(target.fd);
+	return err;
+}
+
 /* A BPF object that another libbpf loads reads all arguments as 0, an attach can go astray
  * silently: so hit a probe of our own once, and see. */
 static int selftest(struct kernel *k, struct why *why)
 {
-	struct probe_file probes;
-	struct probe_target target = {.tgid = getpid(), .alive = getpid(), .probes = &probes};
-	int err = probes_own(&probes, &target.fd);
-
-	if (err)
-		return why_set(why, err, "cannot read the probes of /proc/self/exe: %s",
-			       strerror(-err));
-	err = hit_own(k, &target, why);
-	if (err && k->programs.multi) {
-		k->programs.multi = false; /* and the other way? */
-		err = hit_own(k, &target, why);
-	}
-	close(target.fd);
-	return err;
+	if (k->programs.multi && kernel_attach_try(k, true, NULL) == 0)
+		return 0;
+	k->programs.multi = false;
+	return kernel_attach_try(k, false, why);
 }
 
 int kernel_open(struct kernel **out, const struct kernel_options *options, struct why *why)
@@ -270,9 +251,9 @@ int kernel_open(struct kernel **out, const struct kernel_options *options, struc
 	k->options = *options;
 	libbpf_messages = options->libbpf_messages;
 	libbpf_set_print(libbpf_print);
-	err = programs_load(k, why);
+	err = programs_load(k, k->options.ends, why);
 	if (!err)
-		err = ends_attach(k, why);
+		err = kernel_ends_attach(&k->ends, k->skel, why);
 	if (!err)
 		err = selftest(k, why);
 	if (err)
@@ -299,16 +280,18 @@ fail:
 
 void kernel_close(struct kernel *k)
 {
-	int i;
-
 	if (!k)
 		return;
 	ring_buffer__free(k->ring);
 	bpf_link__destroy(k->pull);
-	for (i = 0; i < ENDS_MAX; i++)
-		bpf_link__destroy(k->ends[i]);
+	kernel_ends_close(&k->ends);
 	qslog_bpf__destroy(k->skel);
 	free(k);
+}
+
+const struct kernel_ends *kernel_ends_get(const struct kernel *k)
+{
+	return &k->ends;
 }
 
 /* --- Processes */

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "chunk.h"
+#include "kernel_ends.h"
 #include "probe_attach.h"
 #include "why.h"
 
@@ -19,12 +20,14 @@ struct kernel;
 struct kernel_options {
 	uint32_t ring_bytes; /* power of two, multiple of the page size */
 	bool libbpf_messages;
-	bool harvest_by_signal; /* as on kernels before 6.16, whatever this one is */
+	const char *ends; /* as on older kernels, whatever this one is: see kernel_ends.h; or NULL */
 	/* Called by kernel_consume() for each chunk, whose data_bytes fit its memory. */
 	void (*chunk)(void *arg, const struct chunk *chunk);
 	void *arg;
 };
 
+/* Are the process ids of this process's PID namespace those that the kernel sees? */
+bool kernel_pids_seen(void);
 /* Is it allowed, and has the kernel what it takes? 0, -EPERM, -ENOTSUP. Needs no open. */
 int kernel_check(struct why *why);
 
@@ -32,6 +35,11 @@ int kernel_check(struct why *why);
  * our own that arguments arrive. */
 int kernel_open(struct kernel **out, const struct kernel_options *options, struct why *why);
 void kernel_close(struct kernel *k); /* NULL is accepted */
+
+/* Which programs are hooked to the ends of processes. */
+const struct kernel_ends *kernel_ends_get(const struct kernel *k);
+/* Attaches to a probe of our own in one way or the other (see probe_attach.h), and hits it. */
+int kernel_attach_try(struct kernel *k, bool multi, struct why *why);
 
 /* Readable when chunks wait. */
 int kernel_epoll_fd(const struct kernel *k);

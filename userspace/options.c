@@ -27,6 +27,7 @@
 static const char usage_text[] =
 	"Usage: qslog-trace -p PID[,PID...] [options]\n"
 	"       qslog-trace [options] -- COMMAND [ARGUMENTS]\n"
+	"       qslog-trace --check\n"
 	"\n"
 	"Attaches to running programs that have qslog sites (or starts one) and writes their log\n"
 	"records and spans to a compressed file, until Ctrl-C, -d, or the end of all of them.\n"
@@ -42,6 +43,8 @@ static const char usage_text[] =
 	"                         (default: 32M)\n"
 	"      --flush-ms MS      how soon a quiet program's records are in the file (default: 100)\n"
 	"      --strict           exit with 3 if records were lost\n"
+	"      --check            say what this kernel and these capabilities can do, and what to do\n"
+	"                         about the rest; traces nothing; exit status 0 if tracing works\n"
 	"  -q, --quiet            no messages but errors and the summary\n"
 	"  -v, --verbose          say what is done; twice: libbpf's messages too\n"
 	"  -h, --help             this text\n"
@@ -54,7 +57,7 @@ static const char usage_text[] =
 	"Exit status: 0 the file is complete; 1 failure; 2 wrong usage; 3 records were lost, and\n"
 	"--strict was given. With -- COMMAND, the command's own exit status is not passed on.\n";
 
-enum { OPT_LIVE = 256, OPT_RING_SIZE, OPT_STRICT, OPT_FLUSH_MS };
+enum { OPT_LIVE = 256, OPT_RING_SIZE, OPT_STRICT, OPT_FLUSH_MS, OPT_CHECK };
 
 static int usage_error(const char *what, const char *value)
 {
@@ -187,6 +190,9 @@ static int option_take(struct options *o, int option, const char *value)
 		return bytes_parse(value, &o->ring_bytes);
 	case OPT_FLUSH_MS:
 		return ms_parse(value, &o->flush_ms);
+	case OPT_CHECK:
+		o->check = true;
+		return 0;
 	case OPT_STRICT:
 		o->strict = true;
 		return 0;
@@ -220,6 +226,7 @@ int options_parse(struct options *o, int argc, char **argv)
 		{"ring-size", required_argument, NULL, OPT_RING_SIZE},
 		{"flush-ms", required_argument, NULL, OPT_FLUSH_MS},
 		{"strict", no_argument, NULL, OPT_STRICT},
+		{"check", no_argument, NULL, OPT_CHECK},
 		{"quiet", no_argument, NULL, 'q'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
@@ -242,7 +249,7 @@ int options_parse(struct options *o, int argc, char **argv)
 	}
 	if (o->pid_cnt && o->command)
 		return usage_error("either -p or a command, not both", o->command[0]);
-	if (!o->pid_cnt && !o->command)
+	if (!o->pid_cnt && !o->command && !o->check)
 		return usage_error("what is to be traced? Give -p PID or -- COMMAND", NULL);
 	return 0;
 }

@@ -19,6 +19,7 @@ struct options {
 	uint32_t ring_bytes;	/* --ring-size */
 	uint32_t flush_ms;	/* --flush-ms */
 	bool live, quiet, strict;
+	bool check; /* --check, and nothing else */
 	unsigned int verbose;
 };
 

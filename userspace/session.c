@@ -60,6 +60,11 @@ const char *session_output(const struct session *s)
 	return s->output;
 }
 
+const char *session_degraded(const struct session *s)
+{
+	return kernel_ends_degraded(kernel_ends_get(s->kernel));
+}
+
 static void status_clear(struct session *s)
 {
 	if (s->status_shown)
@@ -275,7 +280,7 @@ int session_open(struct session **out, const struct options *options, struct why
 	struct kernel_options kernel = {
 		.ring_bytes = options->ring_bytes,
 		.libbpf_messages = options->verbose >= 2,
-		.harvest_by_signal = getenv("QSLOG_TRACE_HARVEST_BY_SIGNAL") != NULL,
+		.ends = getenv("QSLOG_TRACE_HARVEST"), /* for tests */
 		.chunk = session_chunk,
 	};
 	int err;

@@ -30,6 +30,8 @@ int session_run(struct session *s, enum session_end *end, struct why *why);
 int session_finish(struct session *s, struct writer_totals *totals, struct why *why);
 
 const char *session_output(const struct session *s);
+/* What cannot be done on this kernel, with these capabilities, and what helps; NULL: nothing. */
+const char *session_degraded(const struct session *s);
 /* Lines for -v: what the kernel side could not do at once. */
 void session_troubles_print(const struct session *s);
 

@@ -22,6 +22,7 @@
 #include "counter.h"
 #include "dynamic_sites.h"
 #include "elf_notes.h"
+#include "kernel.h"
 #include "privilege.h"
 #include "proc_maps.h"
 #include "site_resolver.h"

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "doctor.h"
 #include "options.h"
 #include "session.h"
 
@@ -16,8 +17,12 @@ static int failed(const struct why *why, int err)
 
 static void attached_say(const struct options *o, const struct session *s)
 {
+	const char *degraded = session_degraded(s);
+
 	if (o->quiet)
 		return;
+	if (degraded)
+		fprintf(stderr, "qslog-trace: note: %s (--check says more)\n", degraded);
 	fprintf(stderr, "qslog-trace: attached%s%s, writing %s; Ctrl-C ends\n",
 		o->command ? " to " : "", o->command ? o->command[0] : "", session_output(s));
 }
@@ -57,6 +62,11 @@ int main(int argc, char **argv)
 	err = options_parse(&options, argc, argv);
 	if (err)
 		return err > 0 ? EXIT_OK : EXIT_USAGE;
+	if (options.check) {
+		code = doctor_run(options.verbose >= 2) ? EXIT_OK : EXIT_FAILED;
+		options_fini(&options);
+		return code;
+	}
 	err = session_open(&session, &options, &why);
 	if (err) {
 		options_fini(&options);

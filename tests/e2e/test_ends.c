@@ -28,7 +28,7 @@ struct end {
 	const char *name;
 	int status; /* of the program */
 	int rounds;
-	bool by_signal_path; /* as on kernels before 6.16 */
+	const char *way; /* NULL, or as on kernels before 6.16: see kernel_ends.h */
 	/* Through the main thread the probes are attached: when it ends before the others, the
 	 * tracer moves on to another one, and what is overwritten meanwhile is counted as lost. */
 	bool may_lose;
@@ -47,7 +47,8 @@ static void kernel_round(const struct end *end, uint64_t at, enum expect expect)
 	const char *file = e2e_path("end.qslog"), *path = e2e_path("shared");
 	struct shared *s = shared_open(path);
 	const bool outside = strcmp(end->name, "wait") == 0;
-	const char *environment[] = {"QSLOG_TRACE_HARVEST_BY_SIGNAL=1", NULL};
+	char way[64];
+	const char *environment[] = {way, NULL};
 	char threads[16], records[16], total[32], pid[16];
 	const char *workload[] = {e2e_build("tests/fixtures/workload"), "-s", path, "-t", threads,
 				  "-n", records, "-k", total, "-e", end->name, "-w", NULL};
@@ -57,6 +58,7 @@ static void kernel_round(const struct end *end, uint64_t at, enum expect expect)
 	struct summary summary;
 	struct proc app, tracer;
 
+	snprintf(way, sizeof(way), "QSLOG_TRACE_HARVEST=%s", end->way ? end->way : "");
 	snprintf(threads, sizeof(threads), "%d", THREADS);
 	snprintf(records, sizeof(records), "%u", end->records);
 	snprintf(total, sizeof(total), "%llu", (unsigned long long)at);
@@ -64,7 +66,7 @@ static void kernel_round(const struct end *end, uint64_t at, enum expect expect)
 	proc_start(&app, workload, NULL);
 	proc_expect_out(&app, "ready");
 	snprintf(pid, sizeof(pid), "%d", app.pid);
-	proc_start(&tracer, trace, end->by_signal_path ? environment : NULL);
+	proc_start(&tracer, trace, end->way ? environment : NULL);
 	proc_expect_err(&tracer, "attached");
 	proc_write(&app, "go\n");
 	if (outside) {
@@ -139,39 +141,42 @@ static void inproc_end(void **state)
 }
 
 #define KERNEL(name, ...)                                                                          \
-	{"kernel mode: " name, kernel_end, NULL, NULL, &(struct end){name, __VA_ARGS__, false, RECORDS}}
+	{"kernel mode: " name, kernel_end, NULL, NULL,                                             \
+	 &(struct end){name, __VA_ARGS__, NULL, false, RECORDS}}
 #define BY_SIGNAL(name, ...)                                                                       \
-	{"kernel mode, by signal: " name, kernel_end, NULL, NULL, &(struct end){name, __VA_ARGS__, false, RECORDS}}
+	{"kernel mode, by signal: " name, kernel_end, NULL, NULL,                                  \
+	 &(struct end){name, __VA_ARGS__, "signal", false, RECORDS}}
 #define INPROC(name, ...)                                                                          \
-	{"in-process: " name, inproc_end, NULL, NULL, &(struct end){name, __VA_ARGS__, false, RECORDS}}
+	{"in-process: " name, inproc_end, NULL, NULL,                                              \
+	 &(struct end){name, __VA_ARGS__, NULL, false, RECORDS}}
 
 int main(void)
 {
 	const char *given = getenv("TEST_SEED");
 	const struct CMUnitTest tests[] = {
-		KERNEL("wait", 128 + SIGKILL, 8, false),
-		KERNEL("kill", 128 + SIGKILL, 2, false),
-		KERNEL("segv", 128 + SIGSEGV, 2, false),
-		KERNEL("abort", 128 + SIGABRT, 2, false),
-		KERNEL("_exit", 0, 2, false),
-		KERNEL("exit", 0, 2, false),
-		KERNEL("return", 0, 2, false),
-		KERNEL("other-thread", 0, 2, false),
+		KERNEL("wait", 128 + SIGKILL, 8),
+		KERNEL("kill", 128 + SIGKILL, 2),
+		KERNEL("segv", 128 + SIGSEGV, 2),
+		KERNEL("abort", 128 + SIGABRT, 2),
+		KERNEL("_exit", 0, 2),
+		KERNEL("exit", 0, 2),
+		KERNEL("return", 0, 2),
+		KERNEL("other-thread", 0, 2),
 		/* less than an arena each, and at full speed */
 		{"kernel mode: main-thread, little", kernel_end, NULL, NULL,
-		 &(struct end){"main-thread", 0, 1, false, false, 5000}},
+		 &(struct end){"main-thread", 0, 1, NULL, false, 5000}},
 		{"kernel mode: main-thread", kernel_end, NULL, NULL,
-		 &(struct end){"main-thread", 0, 1, false, true, RECORDS}},
-		KERNEL("join", 0, 1, false),
-		BY_SIGNAL("wait", 128 + SIGKILL, 3, true),
-		BY_SIGNAL("segv", 128 + SIGSEGV, 2, true),
-		BY_SIGNAL("_exit", 0, 2, true),
-		BY_SIGNAL("other-thread", 0, 2, true),
-		INPROC("return", 0, 3, false),
-		INPROC("exit", 0, 3, false),
-		INPROC("join", 0, 1, false),
-		INPROC("stop-kill", 128 + SIGKILL, 3, false),
-		INPROC("flush-kill", 128 + SIGKILL, 8, false),
+		 &(struct end){"main-thread", 0, 1, NULL, true, RECORDS}},
+		KERNEL("join", 0, 1),
+		BY_SIGNAL("wait", 128 + SIGKILL, 3),
+		BY_SIGNAL("segv", 128 + SIGSEGV, 2),
+		BY_SIGNAL("_exit", 0, 2),
+		BY_SIGNAL("other-thread", 0, 2),
+		INPROC("return", 0, 3),
+		INPROC("exit", 0, 3),
+		INPROC("join", 0, 1),
+		INPROC("stop-kill", 128 + SIGKILL, 3),
+		INPROC("flush-kill", 128 + SIGKILL, 8),
 	};
 
 	e2e_tracefs();

@@ -405,9 +405,9 @@ static void self_kernel(void **state)
 	self_check(&r, r.issued - CHILD_RECORDS, "self, kernel");
 	result_free(&r);
 	/* as on kernels before 6.16 */
-	setenv("QSLOG_TRACE_HARVEST_BY_SIGNAL", "1", 1);
+	setenv("QSLOG_TRACE_HARVEST", "signal", 1);
 	kernel_run(&r, "safety_fork", "self", NULL, 0);
-	unsetenv("QSLOG_TRACE_HARVEST_BY_SIGNAL");
+	unsetenv("QSLOG_TRACE_HARVEST");
 	self_check(&r, r.issued - CHILD_RECORDS, "self, kernel, by signal");
 	result_free(&r);
 }
