@@ -14,7 +14,6 @@
 #include "qslog_abi.h"
 
 #define CHUNK_DATA_MAX QSLOG_BATCH_BYTES /* bytes of records in one chunk */
-#define CHUNK_COPY_MAX 9		 /* chunks that one entry copies: a ring of 256 KiB and its wrap */
 #define PROC_REGISTRIES_MAX 4		 /* copies of the runtime in one process */
 
 enum chunk_entry {
@@ -27,7 +26,7 @@ enum chunk_flag {
 	/* What lay between the last chunk of this arena and `from` was overwritten before it could
 	 * be copied; from_records says how many records came before `from`. */
 	CHUNK_RESYNC = 1,
-	/* The arena was there before the tracer: nothing before `from` is the tracer's loss. */
+	/* The arena was there before the tracer: the first base_records are no loss of it. */
 	CHUNK_BASELINE = 2,
 	/* The records' counters are CLOCK_MONOTONIC (enum qslog_clock). */
 	CHUNK_MONOTONIC = 4
@@ -49,6 +48,7 @@ struct chunk {
 	__u64 key;	    /* of the thread's use of the arena */
 	__u64 from;	    /* position of data[0] */
 	__u64 from_records; /* valid with CHUNK_RESYNC */
+	__u64 base_records; /* valid with CHUNK_BASELINE */
 	__u64 dropped;	    /* records that the owner dropped so far, over all lives */
 	__u8 data[];
 };
@@ -60,19 +60,20 @@ struct arena_id {
 	__u32 pad;
 };
 
-/* What the kernel side knows of an arena. */
+/* What the kernel side knows of an arena. Several may be at it: `sent` is moved by compare and
+ * exchange, which is what makes a chunk valid; the others only grow. */
 struct arena_state {
 	__u64 sent;	    /* position up to which chunks were submitted */
-	__u64 sent_records; /* valid with CHUNK_RESYNC pending in flags: records before `sent` */
 	__u64 head;	    /* newest seen: at the end of the process, where the records end */
 	__u64 records;	    /* newest seen */
 	__u64 dropped;
-	__u32 flags;	    /* CHUNK_RESYNC: to be said in the next chunk */
+	__u64 base;	    /* with CHUNK_BASELINE in flags: where the tracer came */
+	__u64 base_records; /* before `base` */
+	__u32 flags;
 	__u32 busy;	    /* somebody copies */
 	__u32 tid;
-	__u32 pad;
+	__u32 failed;	    /* 1 + enum trouble: why the last attempt left something; 0: it did not */
 	__u64 key;
-	struct qslog_mark marks[QSLOG_MARKS]; /* scratch */
 };
 
 /* A traced process, by tgid. */
@@ -81,8 +82,11 @@ struct proc_entry {
 	__u32 attached; /* the thread through which the probes are attached, by tid */
 	__u32 harvested; /* 1: the program has ended, everything readable was copied */
 	__u32 executes;	 /* 1: another program is about to take its place */
-	__u32 pad;
+	__u32 unreadable; /* arenas that the last walk could not read, nobody knows with how many records */
 	__u64 pulled;	 /* number of the last pull that has been here */
+	__u64 no_arena;	 /* records of threads that could get no arena, and how many before the tracer came */
+	__u64 no_arena_base;
+	__u64 untracked; /* records in arenas that found no place in the map of states */
 };
 
 /* Why something could not be done; a per-CPU counter each. */

@@ -102,72 +102,127 @@ struct copy {
 	__u64 address;
 	struct arena_id id;
 	__u32 entry;
-	__u32 wakeup;
+	__u32 unreadable; /* arenas that could not be read */
+	__u64 untracked;  /* records of arenas that have no state */
+};
+
+/* Where the next chunk begins. */
+struct place {
+	__u64 sent;	 /* as the state says */
+	__u64 from;
+	__u64 records;	 /* before `from`, where that is not `sent` */
 };
 
 /* What comes next has been overwritten, or is of a thread that is no longer known. */
-static __always_inline bool arena_overrun(const struct copy *c, const struct arena_state *state)
+static __always_inline bool arena_overrun(const struct copy *c, __u64 sent)
 {
-	return state->sent < c->head.head &&
-	       (c->head.reserve - state->sent > c->head.mask + 1 ||
-		state->sent < c->life.last_born);
+	return sent < c->head.head && (c->head.reserve - sent > c->head.mask + 1 ||
+				       sent < c->life.last_born);
+}
+
+/* A loop of the kernel's, since the verifier would walk an open one many times over. */
+struct mark_loop {
+	const struct copy *copy;
+	struct task_struct *task;
+	__u64 oldest;
+	struct qslog_mark best;
+	long err;
+};
+
+/* The newest first, and not the one that the owner may be about to write. */
+static __always_inline long mark_look(__u32 index, struct mark_loop *loop, const bool sleepable)
+{
+	const struct copy *c = loop->copy;
+	__u64 at = (c->head.mark_cnt - 1 - index) & (QSLOG_MARKS - 1);
+	struct qslog_mark mark;
+
+	loop->err = user_read(&mark, sizeof(mark),
+			      c->address + __builtin_offsetof(struct qslog_arena, marks) +
+				      at * sizeof(mark), loop->task, sleepable);
+	if (loop->err || mark.pos < loop->oldest)
+		return 1;
+	loop->best = mark;
+	return 0;
+}
+
+static long mark_step(__u32 index, struct mark_loop *loop)
+{
+	return mark_look(index, loop, false);
+}
+
+static long mark_step_sleepable(__u32 index, struct mark_loop *loop)
+{
+	return mark_look(index, loop, true);
+}
+
+/* The oldest mark from `oldest` on; 0: there is none, or its owner writes them just now. */
+static __always_inline int mark_find(struct copy *c, __u64 oldest, struct qslog_mark *out,
+				     struct task_struct *task, const bool sleepable)
+{
+	struct mark_loop loop = {c, task, oldest, {~0ull, 0}, 0};
+	__u64 cnt;
+
+	if (sleepable)
+		bpf_loop(QSLOG_MARKS - 1, mark_step_sleepable, &loop, 0);
+	else
+		bpf_loop(QSLOG_MARKS - 1, mark_step, &loop, 0);
+	if (loop.err || loop.best.pos == ~0ull ||
+	    user_read(&cnt, sizeof(cnt),
+		      c->address + __builtin_offsetof(struct qslog_arena, mark_cnt), task, sleepable) ||
+	    cnt != c->head.mark_cnt)
+		return 0;
+	*out = loop.best;
+	return 1;
 }
 
 /* From the oldest mark that cannot be overwritten soon; 1: found. */
-static __always_inline int arena_resync(struct copy *c, struct arena_state *state,
+static __always_inline int arena_resync(struct copy *c, struct place *place,
 					struct task_struct *task, const bool sleepable)
 {
-	__u64 ring = c->head.mask + 1, best = ~0ull, best_records = 0, oldest;
-	int i;
+	__u64 ring = c->head.mask + 1, oldest;
+	struct qslog_mark mark;
 
 	oldest = c->head.reserve > ring ? c->head.reserve - ring + QSLOG_BATCH_BYTES : 0;
 	if (oldest < c->life.last_born)
 		oldest = c->life.last_born;
-	if (oldest <= state->sent)
-		oldest = state->sent + 1;
-	if (user_read(state->marks, sizeof(state->marks),
-		      c->address + __builtin_offsetof(struct qslog_arena, marks), task, sleepable))
+	if (oldest <= place->sent)
+		oldest = place->sent + 1;
+	if (!mark_find(c, oldest, &mark, task, sleepable) || mark.pos > c->head.head)
 		return 0;
-	for (i = 0; i < QSLOG_MARKS; i++) {
-		__u64 pos = state->marks[i].pos;
-
-		if (pos - oldest < best - oldest) { /* smallest of those >= oldest */
-			best = pos;
-			best_records = state->marks[i].records;
-		}
-	}
-	if (best > c->head.head)
-		return 0;
-	state->sent = best;
-	state->sent_records = best_records;
-	state->flags |= CHUNK_RESYNC;
+	place->from = mark.pos;
+	place->records = mark.records;
 	return 1;
+}
+
+static __always_inline int failed(struct arena_state *state, enum trouble why)
+{
+	trouble_count(why);
+	state->failed = 1 + why;
+	return -1;
 }
 
 /* A ring buffer record out of a few sizes, since reserve wants a constant, and the copy. */
 #define CHUNK_TRY(limit)                                                                    \
 	do {                                                                                \
 		chunk = bpf_ringbuf_reserve(&chunks, sizeof(struct chunk) + (limit), 0);      \
-		if (!chunk) {                                                               \
-			trouble_count(TROUBLE_RING_FULL);                                   \
-			return -1;                                                          \
-		}                                                                           \
+		if (!chunk)                                                                 \
+			return failed(state, TROUBLE_RING_FULL);                            \
 		if (bytes > (limit)) /* never: for the verifier */                          \
 			bytes = (limit);                                                    \
 		err = user_read(chunk->data, bytes, data, task, sleepable);                 \
 	} while (0)
 
-/* One chunk from state->sent on. 1: there may be more; 0: done; -1: not now. */
-static __always_inline int chunk_copy(struct copy *c, struct arena_state *state,
+/* One chunk from place->from on. 1: there may be more; 0: done; -1: not now; -2: somebody else did
+ * it meanwhile. */
+static __always_inline int chunk_copy(struct copy *c, struct arena_state *state, struct place *place,
 				      struct task_struct *task, const bool sleepable)
 {
-	__u64 ring = c->head.mask + 1, end = c->head.head, from, data, after;
-	bool last_life;
+	__u64 ring = c->head.mask + 1, end = c->head.head, from = place->from, data, after;
+	bool last_life, based;
 	struct chunk *chunk;
 	__u32 bytes;
 	long err;
 
-	from = state->sent;
 	if (from >= end)
 		return 0;
 	last_life = from < c->life.born;
@@ -181,10 +236,8 @@ static __always_inline int chunk_copy(struct copy *c, struct arena_state *state,
 		return 0;
 	/* The rest of the ring buffer is the harvest's: what a dying process has cannot wait. */
 	if (c->entry != CHUNK_HARVEST &&
-	    bpf_ringbuf_query(&chunks, BPF_RB_AVAIL_DATA) > config.room_bytes) {
-		trouble_count(TROUBLE_RING_FULL);
-		return -1;
-	}
+	    bpf_ringbuf_query(&chunks, BPF_RB_AVAIL_DATA) > config.room_bytes)
+		return failed(state, TROUBLE_RING_FULL);
 	bytes = end - from > CHUNK_DATA_MAX ? CHUNK_DATA_MAX : end - from;
 	data = c->address + QSLOG_ARENA_HEADER_BYTES + (from & c->head.mask);
 	if (bytes <= 512)
@@ -200,34 +253,35 @@ static __always_inline int chunk_copy(struct copy *c, struct arena_state *state,
 		err = user_read(&after, sizeof(after),
 				c->address + __builtin_offsetof(struct qslog_arena, reserve), task,
 				sleepable);
-	if (err) {
-		trouble_count(TROUBLE_READ_FAILED);
+	if (err || after - from > ring) {
 		bpf_ringbuf_discard(chunk, BPF_RB_NO_WAKEUP);
-		return -1;
+		return failed(state, err ? TROUBLE_READ_FAILED : TROUBLE_OVERWRITTEN);
 	}
-	if (after - from > ring) {
-		trouble_count(TROUBLE_OVERWRITTEN);
+	/* Chunks come in the order of their positions: this one's place in the ring buffer is before
+	 * that of whoever goes on behind it. */
+	if (__sync_val_compare_and_swap(&state->sent, place->sent, from + bytes) != place->sent) {
 		bpf_ringbuf_discard(chunk, BPF_RB_NO_WAKEUP);
-		return -1;
+		return -2;
 	}
+	based = state->flags & CHUNK_BASELINE && place->sent == state->base;
 	chunk->data_bytes = bytes;
 	chunk->entry = c->entry;
-	chunk->flags = state->flags | (c->head.clock_limit ? CHUNK_MONOTONIC : 0);
+	chunk->flags = (from != place->sent || based ? CHUNK_RESYNC : 0) |
+		       (based ? CHUNK_BASELINE : 0) | (c->head.clock_limit ? CHUNK_MONOTONIC : 0);
 	chunk->tgid = c->id.tgid;
 	chunk->registry = c->id.registry;
 	chunk->arena = c->id.arena;
 	chunk->tid = last_life ? c->life.last_tid : c->head.tid;
 	chunk->key = last_life ? c->life.last_key : c->head.key;
 	chunk->from = from;
-	chunk->from_records = state->sent_records;
+	chunk->from_records = from != place->sent ? place->records : state->base_records;
+	chunk->base_records = state->base_records;
 	chunk->dropped = last_life ? c->life.born_dropped : c->head.dropped;
 	bpf_ringbuf_submit(chunk, BPF_RB_NO_WAKEUP);
-	state->flags = 0;
-	state->sent = from + bytes;
+	place->sent = place->from = from + bytes;
 	return 1;
 }
 
-/* A loop of the kernel's, since the verifier would walk an open one many times over. */
 struct chunk_loop {
 	struct copy *copy;
 	struct arena_state *state;
@@ -235,16 +289,29 @@ struct chunk_loop {
 	int more; /* what chunk_copy() said last */
 };
 
+static __always_inline long chunk_next(struct chunk_loop *loop, const bool sleepable)
+{
+	struct place place;
+
+	place.sent = place.from = *(volatile __u64 *)&loop->state->sent;
+	place.records = 0;
+	if (arena_overrun(loop->copy, place.sent) &&
+	    !arena_resync(loop->copy, &place, loop->task, sleepable)) {
+		loop->more = failed(loop->state, TROUBLE_OVERWRITTEN);
+		return 1;
+	}
+	loop->more = chunk_copy(loop->copy, loop->state, &place, loop->task, sleepable);
+	return loop->more == 0 || loop->more == -1;
+}
+
 static long chunk_step(__u32 index, struct chunk_loop *loop)
 {
-	loop->more = chunk_copy(loop->copy, loop->state, NULL, false);
-	return loop->more <= 0;
+	return chunk_next(loop, false);
 }
 
 static long chunk_step_sleepable(__u32 index, struct chunk_loop *loop)
 {
-	loop->more = chunk_copy(loop->copy, loop->state, loop->task, true);
-	return loop->more <= 0;
+	return chunk_next(loop, true);
 }
 
 static __always_inline struct arena_state *state_get(struct copy *c)
@@ -267,16 +334,44 @@ static __always_inline struct arena_state *state_get(struct copy *c)
 static __always_inline void state_baseline(struct copy *c, struct arena_state *state,
 					   struct task_struct *task, const bool sleepable)
 {
+	__u64 sent = state->sent;
 	struct qslog_mark mark;
 
-	if (user_read(&mark, sizeof(mark),
+	if (state->flags & CHUNK_BASELINE ||
+	    user_read(&mark, sizeof(mark),
 		      c->address + __builtin_offsetof(struct qslog_arena, marks) +
 			      ((c->head.mark_cnt - 1) & (QSLOG_MARKS - 1)) * sizeof(mark),
 		      task, sleepable))
 		return;
-	state->sent = mark.pos;
-	state->sent_records = mark.records;
-	state->flags = CHUNK_RESYNC | CHUNK_BASELINE;
+	state->base_records = mark.records;
+	state->base = mark.pos;
+	state->flags = CHUNK_BASELINE;
+	if (mark.pos > sent) /* else a push was here first */
+		__sync_val_compare_and_swap(&state->sent, sent, mark.pos);
+}
+
+static __always_inline void raise(__u64 *value, __u64 to)
+{
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		__u64 now = *(volatile __u64 *)value;
+
+		if (now >= to || __sync_val_compare_and_swap(value, now, to) == now)
+			break;
+	}
+}
+
+/* The newest of what several saw: a slow one must not put it back. */
+static __always_inline void state_note(struct arena_state *state, const struct copy *c)
+{
+	if (c->head.head >= state->head) {
+		state->tid = c->head.tid;
+		state->key = c->head.key;
+	}
+	raise(&state->head, c->head.head);
+	raise(&state->records, c->head.records);
+	raise(&state->dropped, c->head.dropped);
 }
 
 /*
@@ -284,58 +379,56 @@ static __always_inline void state_baseline(struct copy *c, struct arena_state *s
  * process and is hostile: what does not add up is counted and left alone; wrong positions can
  * only spoil the process's own records.
  */
-static __always_inline int arena_copy(struct copy *c, struct task_struct *task, const bool sleepable)
+static __always_inline void arena_copy(struct copy *c, struct task_struct *task, const bool sleepable)
 {
 	const bool harvest = c->entry == CHUNK_HARVEST;
 	struct arena_state *state;
 	__u64 ring;
 	bool owned;
-	int more = 0;
 
 	if (user_read(&c->head, sizeof(c->head), c->address, task, sleepable) ||
 	    user_read(&c->life, sizeof(c->life),
 		      c->address + __builtin_offsetof(struct qslog_arena, born), task, sleepable)) {
 		trouble_count(TROUBLE_READ_FAILED);
-		return 0;
+		c->unreadable++;
+		return;
 	}
 	ring = c->head.mask + 1;
 	if (c->head.magic != QSLOG_ARENA_MAGIC || (ring & c->head.mask) ||
 	    ring < QSLOG_ARENA_BYTES_MIN || ring > QSLOG_ARENA_BYTES_MAX ||
 	    c->life.born > c->head.head || c->life.last_born > c->life.born) {
 		trouble_count(TROUBLE_BAD_ARENA);
-		return 0;
+		return;
 	}
-	if (!c->head.key) /* changes hands at this moment */
-		return 0;
+	if (!c->head.key && !(sleepable && pull_baseline)) /* changes hands at this moment */
+		return;
 	state = state_get(c);
-	if (!state)
-		return 0;
-	/* One at a time, so that nothing is sent twice; but where the owner would overwrite soon
-	 * (the other one may have lost its CPU), twice is better: the tracer trims overlaps. */
+	if (!state) {
+		c->untracked += c->head.records;
+		return;
+	}
+	/* One at a time is enough; but where the owner would overwrite soon (the other one may have
+	 * lost its CPU), whoever is first. */
 	owned = !__sync_val_compare_and_swap(&state->busy, 0, 1);
 	if (!owned && !harvest && c->head.head - state->sent < ring / 2) {
 		trouble_count(TROUBLE_BUSY);
-		return 0;
+		return;
 	}
+	state_note(state, c);
 	if (sleepable && pull_baseline) {
 		state_baseline(c, state, task, sleepable);
-	} else if (!arena_overrun(c, state) || arena_resync(c, state, task, sleepable)) {
+	} else {
 		struct chunk_loop loop = {c, state, task, 0};
+		__u32 rounds = ring / CHUNK_DATA_MAX + 4; /* the wrap, and others in between */
 
+		state->failed = 0;
 		if (sleepable)
-			bpf_loop(CHUNK_COPY_MAX, chunk_step_sleepable, &loop, 0);
+			bpf_loop(rounds, chunk_step_sleepable, &loop, 0);
 		else
-			bpf_loop(CHUNK_COPY_MAX, chunk_step, &loop, 0);
-		more = loop.more;
+			bpf_loop(rounds, chunk_step, &loop, 0);
 	}
-	state->head = c->head.head;
-	state->records = c->head.records;
-	state->dropped = c->head.dropped;
-	state->tid = c->head.tid;
-	state->key = c->head.key;
 	if (owned)
 		state->busy = 0;
-	return more > 0 && state->sent < c->head.head;
 }
 
 static __always_inline void wake_tracer(bool now)
@@ -415,6 +508,7 @@ struct walk {
 	struct copy copy;
 	struct task_struct *task;
 	__u64 table;
+	__u64 no_arena;
 };
 
 static __always_inline long walk_arena(__u32 index, struct walk *w, const bool sleepable)
@@ -422,7 +516,8 @@ static __always_inline long walk_arena(__u32 index, struct walk *w, const bool s
 	if (user_read(&w->copy.address, sizeof(w->copy.address), w->table + index * 8ull, w->task,
 		      sleepable)) {
 		trouble_count(TROUBLE_READ_FAILED);
-		return 1;
+		w->copy.unreadable++;
+		return 0;
 	}
 	w->copy.id.arena = index;
 	arena_copy(&w->copy, w->task, sleepable);
@@ -445,10 +540,12 @@ static __always_inline int registry_walk(struct walk *w, __u64 address, const bo
 		__u32 semaphore, magic, abi_version, pid;
 		__u64 table;
 		__u32 table_max, arena_cnt;
+		__u64 key_next, lost;
 	} registry;
 
 	if (user_read(&registry, sizeof(registry), address, w->task, sleepable)) {
 		trouble_count(TROUBLE_READ_FAILED);
+		w->copy.unreadable++;
 		return -1;
 	}
 	if (!registry.magic) /* not initialised yet */
@@ -459,11 +556,21 @@ static __always_inline int registry_walk(struct walk *w, __u64 address, const bo
 		return -1;
 	}
 	w->table = registry.table;
+	w->no_arena += registry.lost;
 	if (sleepable)
 		bpf_loop(registry.arena_cnt, walk_pull, w, 0);
 	else
 		bpf_loop(registry.arena_cnt, walk_harvest, w, 0);
 	return 0;
+}
+
+/* What the arenas' own states do not say. */
+static __always_inline void walk_note(const struct walk *w, struct proc_entry *proc)
+{
+	proc->unreadable = w->copy.unreadable;
+	proc->untracked = w->copy.untracked;
+	if (w->no_arena > proc->no_arena)
+		proc->no_arena = w->no_arena;
 }
 
 /* --- pull */
@@ -492,6 +599,10 @@ int pull_task(struct bpf_iter__task *ctx)
 		w.copy.id.registry = i;
 		registry_walk(&w, proc->registry[i], true);
 	}
+	if (!proc->harvested)
+		walk_note(&w, proc);
+	if (pull_baseline)
+		proc->no_arena_base = proc->no_arena;
 	return 0;
 }
 
@@ -513,6 +624,7 @@ static __always_inline int harvest(bool last)
 		w.copy.id.registry = i;
 		registry_walk(&w, proc->registry[i], false);
 	}
+	walk_note(&w, proc);
 	if (last)
 		proc->harvested = 1;
 	wake_tracer(true);

@@ -188,8 +188,9 @@ static uint64_t arenas_visit(struct collector *c, uint64_t *most)
 		if (one > *most)
 			*most = one;
 	}
-	c->refused |= ingest_no_arena(c->process, __atomic_load_n(&qslog_priv_registry.lost,
-								  __ATOMIC_RELAXED)) != 0;
+	c->refused |= ingest_process_loss(c->process, LOSS_NO_ARENA,
+					  __atomic_load_n(&qslog_priv_registry.lost,
+							  __ATOMIC_RELAXED)) != 0;
 	return bytes;
 }
 

@@ -323,9 +323,9 @@ static int records_write(struct dumper *d, struct copies *c, struct ingest_proce
 			copies_mark(c);
 	} while (!err && copies_take(c));
 	if (!err)
-		err = ingest_no_arena(process,
-				      __atomic_load_n(&qslog_priv_registry.lost, __ATOMIC_RELAXED) -
-					      d->lost_before);
+		err = ingest_process_loss(process, LOSS_NO_ARENA,
+					  __atomic_load_n(&qslog_priv_registry.lost, __ATOMIC_RELAXED) -
+						  d->lost_before);
 	return err;
 }
 

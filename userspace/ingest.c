@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "hash_index.h"
+#include "ingest_losses.h"
 
 #define SITES_MAX 1048576u   /* of one process: a hostile one may invent addresses */
 #define STREAMS_MAX 4194304u /* arenas of one process */
@@ -19,6 +20,7 @@
 struct ingest {
 	struct writer *writer;
 	struct ingest_filter filter;
+	struct ingest_losses losses;
 };
 
 struct stream {
@@ -28,7 +30,10 @@ struct stream {
 	uint64_t records; /* up to here */
 	uint64_t dropped;
 	uint64_t owed;	  /* records lost that there was no memory to count */
+	uint64_t gap;	  /* records that were overwritten between the last one and the next one */
+	bool late;	  /* the last one came behind the window */
 	uint32_t thread;  /* the writer's index */
+	uint32_t tid;
 	bool broken;	  /* bytes that are no records: nothing is understood before a resync */
 	uint32_t ahead;	  /* bytes before pos that come after the record being taken */
 	uint32_t carry_bytes, carry_cap;
@@ -47,7 +52,7 @@ struct ingest_process {
 	struct ingest *in;
 	uint32_t process;
 	uint64_t since, until;
-	uint64_t no_arena;
+	uint64_t lost_by[LOSS_CAUSE_COUNT]; /* of threads that are not known */
 	struct ingest_source source;
 	char *tag;
 	struct stream *streams;
@@ -75,6 +80,9 @@ int ingest_open(struct ingest **out, struct writer *writer, const struct ingest_
 
 void ingest_close(struct ingest *in)
 {
+	if (!in)
+		return;
+	ingest_losses_fini(&in->losses);
 	free(in);
 }
 
@@ -282,6 +290,8 @@ static int stream_settle(struct ingest_process *p, struct stream *s)
 {
 	int err = s->owed ? writer_loss(p->in->writer, s->thread, LOSS_UNWRITTEN, s->owed) : 0;
 
+	if (!err && s->owed)
+		ingest_losses_add(&p->in->losses, s->thread, p->source.pid, s->tid, LOSS_UNWRITTEN, s->owed);
 	if (!err)
 		s->owed = 0;
 	return err;
@@ -302,6 +312,7 @@ static int stream_thread(struct ingest_process *p, struct stream *s, uint32_t ti
 	if (thread < 0)
 		return thread;
 	s->thread = (uint32_t)thread;
+	s->tid = tid;
 	s->key = key;
 	return 0;
 }
@@ -314,8 +325,19 @@ static int stream_loss(struct ingest_process *p, struct stream *s, enum loss_cau
 	if (err == -ENOMEM) {
 		s->owed += count;
 		err = 0;
+	} else if (count) {
+		ingest_losses_add(&p->in->losses, s->thread, p->source.pid, s->tid, cause, count);
 	}
 	return err;
+}
+
+/* What is missing in front of a record of the window, or behind one. */
+static int stream_gap(struct ingest_process *p, struct stream *s)
+{
+	const uint64_t lost = s->late ? 0 : s->gap;
+
+	s->gap = 0;
+	return stream_loss(p, s, LOSS_RING_FULL, lost);
 }
 
 static int stream_dropped(struct ingest_process *p, struct stream *s, uint64_t dropped)
@@ -349,7 +371,17 @@ static int record_take(struct ingest_process *p, struct stream *s, const uint64_
 	if (!(record[0] & QSLOG_RECORD_SITE_MASK))
 		return site_define(p, record, bytes);
 	s->records++;
-	if (record[1] < p->since || record[1] > p->until)
+	if (record[1] < p->since) {
+		s->gap = 0; /* neither was it the tracer's */
+		return 0;
+	}
+	if (s->gap) {
+		err = stream_gap(p, s);
+		if (err)
+			return err;
+	}
+	s->late = record[1] > p->until;
+	if (s->late)
 		return 0;
 	err = site_find(p, record[0] & QSLOG_RECORD_SITE_MASK, &site);
 	if (err)
@@ -428,33 +460,32 @@ static uint32_t carry_complete(struct ingest_process *p, struct stream *s, const
 }
 
 /* Moves the stream to where the batch begins; *skip: bytes of the batch that came before. */
-static int stream_align(struct ingest_process *p, struct stream *s, const struct ingest_batch *b,
-			uint32_t *skip)
+static void stream_align(struct stream *s, const struct ingest_batch *b, uint32_t *skip)
 {
-	uint64_t lost = 0;
-
 	*skip = 0;
 	if (b->from < s->pos) {
 		*skip = s->pos - b->from < b->bytes ? (uint32_t)(s->pos - b->from) : b->bytes;
-		return 0;
+		return;
 	}
 	if (b->resync) {
-		if (!b->baseline && b->from_records > s->records)
-			lost = b->from_records - s->records;
+		if (b->baseline) {
+			s->dropped = b->dropped;
+			if (b->base_records > s->records)
+				s->records = b->base_records;
+		}
+		if (b->from_records > s->records)
+			s->gap += b->from_records - s->records;
 		s->records = b->from_records;
 		s->pos = b->from;
 		s->carry_bytes = 0;
 		s->broken = false;
-		if (b->baseline)
-			s->dropped = b->dropped;
-		return stream_loss(p, s, LOSS_RING_FULL, lost);
+		return;
 	}
 	if (b->from > s->pos) {
 		/* Not the way a transport behaves; the records are counted at the end. */
 		stream_break(s);
 		s->pos = b->from;
 	}
-	return 0;
 }
 
 int ingest_batch(struct ingest_process *p, const struct ingest_batch *b)
@@ -472,9 +503,7 @@ int ingest_batch(struct ingest_process *p, const struct ingest_batch *b)
 	err = stream_thread(p, s, b->tid, b->key);
 	if (err)
 		return err;
-	err = stream_align(p, s, b, &took);
-	if (err)
-		first = err;
+	stream_align(s, b, &took);
 	data += took / 8;
 	bytes -= took;
 	s->pos += bytes;
@@ -540,8 +569,10 @@ int ingest_arena_end(struct ingest_process *p, uint32_t registry, uint32_t arena
 		if (err)
 			return err;
 	}
+	err = stream_gap(p, s);
 	if ((head > s->pos || s->broken) && records > s->records) {
-		err = stream_loss(p, s, s->broken ? LOSS_DAMAGED : cause, records - s->records);
+		if (!s->late || s->broken)
+			err = stream_loss(p, s, s->broken ? LOSS_DAMAGED : cause, records - s->records);
 		s->records = records;
 		s->pos = head;
 		s->broken = false;
@@ -551,18 +582,26 @@ int ingest_arena_end(struct ingest_process *p, uint32_t registry, uint32_t arena
 	return err ? err : dropped_err;
 }
 
-int ingest_no_arena(struct ingest_process *p, uint64_t lost)
+int ingest_process_loss(struct ingest_process *p, enum loss_cause cause, uint64_t lost)
 {
-	uint64_t more = lost - p->no_arena;
+	uint64_t *before = &p->lost_by[cause];
 	int thread, err;
 
-	if (lost <= p->no_arena)
+	if (lost <= *before)
 		return 0;
 	thread = writer_thread_add(p->in->writer, p->process, 0, UINT64_MAX, "");
 	if (thread < 0)
 		return thread;
-	err = writer_loss(p->in->writer, (uint32_t)thread, LOSS_NO_ARENA, more);
-	if (!err)
-		p->no_arena = lost;
-	return err;
+	err = writer_loss(p->in->writer, (uint32_t)thread, cause, lost - *before);
+	if (err)
+		return err;
+	ingest_losses_add(&p->in->losses, (uint32_t)thread, p->source.pid, 0, cause,
+			  lost - *before);
+	*before = lost;
+	return 0;
+}
+
+const struct ingest_losses *ingest_losses_get(const struct ingest *in)
+{
+	return &in->losses;
 }

@@ -27,6 +27,7 @@ struct ingest_filter {
 /* How the records of one process are understood. */
 struct ingest_source {
 	void *arg;
+	uint32_t pid;
 	/* Static metadata of the site at `address`; the strings are not used after the next call.
 	 * A negative errno: its records are counted as lost, LOSS_UNKNOWN_SITE. */
 	int (*site)(void *arg, uint64_t address, struct writer_format *out);
@@ -46,8 +47,9 @@ struct ingest_batch {
 	const void *data;	/* aligned to 8 */
 	uint32_t bytes;		/* a multiple of 8 */
 	bool resync;		/* what is missing before `from` cannot come any more */
-	bool baseline;		/* and is not a loss */
+	bool baseline;		/* and the first base_records are not a loss */
 	uint64_t from_records;	/* with resync: records before `from` */
+	uint64_t base_records;	/* with baseline */
 	uint64_t dropped;	/* by the owner, so far */
 };
 
@@ -62,7 +64,8 @@ int ingest_process_add(struct ingest *in, uint32_t process, const char *tag, uin
 void ingest_process_remove(struct ingest_process *p); /* NULL is accepted */
 
 /* Only records with a timestamp counter from `since` to `until` are taken from now on; others are
- * no loss. Levels are switched on and off one after the other: within the window all are on. */
+ * no loss, neither are gaps before a record that came too early or behind one that came too late.
+ * Levels are switched on and off one after the other: within the window all are on. */
 void ingest_process_window(struct ingest_process *p, uint64_t since, uint64_t until);
 
 /* -ENOMEM: nothing of it was taken; it may be handed over again. (Single records for which there is
@@ -89,8 +92,13 @@ struct ingest_position {
 int ingest_position_get(struct ingest_process *p, uint32_t registry, uint32_t arena,
 			struct ingest_position *out);
 
-/* Records of threads that could get no arena, so far. -ENOMEM: not counted yet, say it again. */
-int ingest_no_arena(struct ingest_process *p, uint64_t lost);
+/* Records of nobody knows which threads, lost for `cause` so far. -ENOMEM: not counted yet, say it
+ * again. */
+int ingest_process_loss(struct ingest_process *p, enum loss_cause cause, uint64_t lost);
+
+/* What was lost so far, by thread and cause; not what the writer could not write. */
+struct ingest_losses;
+const struct ingest_losses *ingest_losses_get(const struct ingest *in);
 
 /* A library was unloaded: other sites may come to lie where its were. */
 void ingest_sites_forget(struct ingest_process *p);

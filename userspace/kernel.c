@@ -309,7 +309,7 @@ uint32_t kernel_executed(const struct kernel *k)
 int kernel_process_add(struct kernel *k, pid_t tgid, pid_t attached, const uint64_t *registries,
 		       uint32_t cnt, struct why *why)
 {
-	struct proc_entry entry;
+	struct proc_entry entry, known;
 	uint32_t key = (uint32_t)tgid, i;
 	int err;
 
@@ -317,6 +317,10 @@ int kernel_process_add(struct kernel *k, pid_t tgid, pid_t attached, const uint6
 	for (i = 0; i < cnt && i < PROC_REGISTRIES_MAX; i++)
 		entry.registry[i] = registries[i];
 	entry.attached = (uint32_t)attached;
+	if (bpf_map__lookup_elem(k->skel->maps.procs, &key, sizeof(key), &known, sizeof(known), 0) == 0) {
+		entry.no_arena = known.no_arena;
+		entry.no_arena_base = known.no_arena_base;
+	}
 	err = bpf_map__update_elem(k->skel->maps.procs, &key, sizeof(key), &entry, sizeof(entry),
 				   BPF_ANY);
 	if (err)
@@ -365,6 +369,19 @@ int kernel_arenas(struct kernel *k, pid_t tgid,
 			arena(arg, &id, &state);
 	}
 	return errno == ENOENT ? 0 : -errno;
+}
+
+int kernel_process_losses(struct kernel *k, pid_t tgid, struct kernel_process_losses *out)
+{
+	uint32_t key = (uint32_t)tgid;
+	struct proc_entry entry;
+
+	if (bpf_map__lookup_elem(k->skel->maps.procs, &key, sizeof(key), &entry, sizeof(entry), 0))
+		return -errno;
+	out->no_arena = entry.no_arena - entry.no_arena_base;
+	out->untracked = entry.untracked;
+	out->unreadable = entry.unreadable;
+	return 0;
 }
 
 int kernel_pull(struct kernel *k, bool baseline)

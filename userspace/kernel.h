@@ -76,6 +76,15 @@ int kernel_arenas(struct kernel *k, pid_t tgid,
 		  void (*arena)(void *arg, const struct arena_id *id, const struct arena_state *state),
 		  void *arg);
 
+/* Records of the process that no arena's state accounts for, since the tracer came. */
+struct kernel_process_losses {
+	uint64_t no_arena;   /* of threads that could get no arena */
+	uint64_t untracked;  /* in arenas that there was no room to keep a state of, at the last look */
+	uint32_t unreadable; /* arenas that could not be read at the last look */
+};
+/* 0; -ENOENT: no such process was added. */
+int kernel_process_losses(struct kernel *k, pid_t tgid, struct kernel_process_losses *out);
+
 /* Sums over all CPUs, indexed by enum trouble. */
 void kernel_troubles(const struct kernel *k, uint64_t counts[TROUBLE_COUNT]);
 const char *trouble_name(enum trouble trouble);

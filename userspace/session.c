@@ -142,6 +142,7 @@ static void session_chunk(void *arg, const struct chunk *chunk)
 		.resync = chunk->flags & CHUNK_RESYNC,
 		.baseline = chunk->flags & CHUNK_BASELINE,
 		.from_records = chunk->from_records,
+		.base_records = chunk->base_records,
 		.dropped = chunk->dropped,
 	};
 	struct target *t = targets_find(s->targets, chunk->tgid);
@@ -465,6 +466,11 @@ void session_troubles_print(const struct session *s)
 		if (troubles[i])
 			fprintf(stderr, "qslog-trace: %llu times: %s\n",
 				(unsigned long long)troubles[i], trouble_name(i));
+}
+
+const struct ingest_losses *session_losses(const struct session *s)
+{
+	return ingest_losses_get(s->ingest);
 }
 
 void session_close(struct session *s)

@@ -34,6 +34,9 @@ const char *session_output(const struct session *s);
 const char *session_degraded(const struct session *s);
 /* Lines for -v: what the kernel side could not do at once. */
 void session_troubles_print(const struct session *s);
+/* What was lost, by thread and cause. */
+struct ingest_losses;
+const struct ingest_losses *session_losses(const struct session *s);
 
 void session_close(struct session *s); /* NULL is accepted */
 

@@ -354,7 +354,7 @@ static struct probe_target probe_target(const struct target *t, const struct tar
 }
 
 /* Errors are those of a process that ends, or that has spoilt its own memory. */
-static void sites_fetch(struct target *t)
+void target_sites_fetch(struct target *t)
 {
 	unsigned int i;
 
@@ -397,7 +397,7 @@ int target_attach(struct target *t, struct kernel *k, struct why *why)
 		}
 		cnt++;
 	}
-	sites_fetch(t); /* those that come after the probes were attached say so themselves */
+	target_sites_fetch(t); /* those that come after the probes were attached say so themselves */
 	return 0;
 }
 
@@ -569,6 +569,7 @@ int target_ingest(struct target *t, struct writer *writer, struct ingest *ingest
 {
 	const struct ingest_source source = {
 		.arg = t,
+		.pid = (uint32_t)t->pid,
 		.site = target_site,
 		.define = target_define,
 		.thread_name = target_thread_name,
@@ -587,21 +588,6 @@ int target_ingest(struct target *t, struct writer *writer, struct ingest *ingest
 	t->since = target_counter(t);
 	return ingest_process_add(ingest, (uint32_t)index, t->facts.name, t->since, &source,
 				  &t->process);
-}
-
-void target_lost_count(struct target *t)
-{
-	uint64_t lost, sum = 0;
-	unsigned int i;
-
-	for (i = 0; i < t->file_cnt; i++)
-		if (t->files[i].has_runtime &&
-		    process_read(t->alive,
-				 t->files[i].registry + offsetof(struct qslog_registry, lost), &lost,
-				 sizeof(lost)) == 0)
-			sum += lost;
-	(void)ingest_no_arena(t->process, sum);
-	sites_fetch(t);
 }
 
 void target_window_begin(struct target *t)

@@ -59,9 +59,9 @@ void target_counter_set(struct target *t, uint32_t kind);
 int target_ingest(struct target *t, struct writer *writer, struct ingest *ingest);
 struct ingest_process *target_ingest_process(const struct target *t);
 
-/* Counts what threads lost that could get no arena, and takes in sites that were registered at run
- * time; to be called while the process lives, now and then. */
-void target_lost_count(struct target *t);
+/* Takes in sites that were registered at run time; to be called while the process lives, now and
+ * then. */
+void target_sites_fetch(struct target *t);
 
 struct target_counts {
 	unsigned int files, probes; /* files with qslog probes; probes attached to */

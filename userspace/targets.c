@@ -335,43 +335,51 @@ static void arena_begin(struct target *t, const struct arena_id *id, const struc
 		.arena = id->arena,
 		.tid = state->tid,
 		.key = state->key,
-		.from = state->sent,
+		.from = state->base,
 		.resync = true,
 		.baseline = true,
-		.from_records = state->sent_records,
+		.from_records = state->base_records,
+		.base_records = state->base_records,
 		.dropped = state->dropped,
 	};
 
 	(void)ingest_batch(target_ingest_process(t), &batch);
 }
 
-struct account {
-	struct targets *ts;
-	struct target *target;
-	enum loss_cause cause; /* of what is missing */
-};
-
 static void arena_account(void *arg, const struct arena_id *id, const struct arena_state *state)
 {
-	struct account *account = arg;
-	struct target *t = account->target;
+	struct target *t = arg;
 
-	if (state->flags & CHUNK_BASELINE)
+	if (state->flags & CHUNK_BASELINE && state->sent == state->base)
 		arena_begin(t, id, state);
 	(void)ingest_arena_end(target_ingest_process(t), id->registry, id->arena, state->tid,
 			       state->key, state->head, state->records, state->dropped,
-			       account->cause);
+			       state->failed == 1 + TROUBLE_READ_FAILED ? LOSS_UNREADABLE :
+									  LOSS_RING_FULL);
+}
+
+/* Records that are in no arena's state; `ended`: nobody will look at the arenas again. */
+static void losses_count(struct targets *ts, struct target *t, bool ended)
+{
+	struct ingest_process *process = target_ingest_process(t);
+	struct kernel_process_losses losses;
+
+	if (kernel_process_losses(ts->kernel, target_pid(t), &losses))
+		return;
+	(void)ingest_process_loss(process, LOSS_NO_ARENA, losses.no_arena);
+	if (!ended)
+		return;
+	(void)ingest_process_loss(process, LOSS_UNREADABLE, losses.untracked + losses.unreadable);
+	if (losses.unreadable)
+		say(ts, "process %d: memory of %u arenas could not be read at the end: at least one "
+		    "record of each is missing, nobody knows how many", (int)target_pid(t),
+		    losses.unreadable);
 }
 
 static void member_settle(struct targets *ts, struct member *m)
 {
-	uint64_t troubles[TROUBLE_COUNT];
-	struct account account = {ts, m->target, LOSS_UNREADABLE};
-
-	kernel_troubles(ts->kernel, troubles);
-	if (troubles[TROUBLE_RING_FULL])
-		account.cause = LOSS_RING_FULL;
-	(void)kernel_arenas(ts->kernel, target_pid(m->target), arena_account, &account);
+	losses_count(ts, m->target, true);
+	(void)kernel_arenas(ts->kernel, target_pid(m->target), arena_account, m->target);
 	(void)ingest_settle(target_ingest_process(m->target));
 }
 
@@ -404,7 +412,8 @@ void targets_tick(struct targets *ts, uint64_t now_ms)
 	for (i = 0; i < ts->cnt; i++) {
 		if (ts->members[i].ended)
 			continue;
-		target_lost_count(ts->members[i].target);
+		target_sites_fetch(ts->members[i].target);
+		losses_count(ts, ts->members[i].target, false);
 		if (scans)
 			rescan(ts, ts->members[i].target);
 	}
@@ -432,7 +441,7 @@ void targets_settle(struct targets *ts)
 
 	for (i = 0; i < ts->cnt; i++) {
 		if (!ts->members[i].ended)
-			target_lost_count(ts->members[i].target);
+			target_sites_fetch(ts->members[i].target);
 		member_settle(ts, &ts->members[i]);
 	}
 }

@@ -6,6 +6,7 @@
 #include "doctor.h"
 #include "options.h"
 #include "session.h"
+#include "trace_report.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_LOST = 3 };
 
@@ -41,15 +42,6 @@ static void end_say(const struct options *o, enum session_end end)
 		fprintf(stderr, "qslog-trace: %s\n", reasons[end]);
 }
 
-static void summary_print(const struct session *s, const struct writer_totals *totals)
-{
-	fprintf(stderr, "records=%llu lost=%llu bytes=%llu ratio=%.1f file=%s\n",
-		(unsigned long long)totals->records, (unsigned long long)totals->lost,
-		(unsigned long long)totals->file_bytes,
-		totals->file_bytes ? (double)totals->text_bytes / (double)totals->file_bytes : 0.0,
-		session_output(s));
-}
-
 int main(int argc, char **argv)
 {
 	struct session *session = NULL;
@@ -82,9 +74,7 @@ int main(int argc, char **argv)
 	err = session_finish(session, &totals, &why);
 	if (err)
 		code = failed(&why, err);
-	if (options.verbose)
-		session_troubles_print(session);
-	summary_print(session, &totals);
+	trace_report(&options, session, &totals);
 	if (code == EXIT_OK && options.strict && totals.lost)
 		code = EXIT_LOST;
 	session_close(session);

@@ -356,6 +356,7 @@ void counts_check(const char *file, const struct shared *s, unsigned int threads
 		thread_check(&s->threads[i], i, &seen[i], expect);
 		out->delivered += seen[i].delivered;
 		out->lost += seen[i].lost;
+		out->ends += seen[i].next >= s->threads[i].issued;
 	}
 	assert_int_equal(totals.records, out->delivered);
 	assert_int_equal(totals.lost, out->lost);

@@ -67,6 +67,7 @@ enum expect {
 };
 struct counted {
 	uint64_t delivered, lost;
+	unsigned int ends; /* threads whose last record is there */
 };
 /*
  * Reads the file and compares each thread's records with what it issued: strictly increasing

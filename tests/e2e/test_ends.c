@@ -12,11 +12,13 @@
 
 #include "e2e.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,6 +42,54 @@ static unsigned int seed;
 static uint64_t random_below(uint64_t n)
 {
 	return ((uint64_t)(unsigned int)rand_r(&seed) << 16 ^ (unsigned int)rand_r(&seed)) % n;
+}
+
+/* --- A cgroup with little memory, of version 2 or 1 */
+
+#define MEMORY_LIMIT "67108864"
+static char cgroup[256];
+
+static bool file_write(const char *folder, const char *name, const char *text)
+{
+	char path[512];
+	FILE *file;
+	bool ok;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	file = fopen(path, "we");
+	if (!file)
+		return false;
+	ok = fputs(text, file) >= 0;
+	return fclose(file) == 0 && ok;
+}
+
+static void cgroup_remove(void)
+{
+	/* The killed process may still be leaving it. */
+	while (cgroup[0] && rmdir(cgroup) && errno == EBUSY)
+		sched_yield();
+	cgroup[0] = '\0';
+}
+
+static bool cgroup_make(const char *parent, const char *limit, const char *pid)
+{
+	snprintf(cgroup, sizeof(cgroup), "%s/qslog-test-%d", parent, (int)getpid());
+	if (mkdir(cgroup, 0755) == 0 && file_write(cgroup, limit, MEMORY_LIMIT) &&
+	    file_write(cgroup, "cgroup.procs", pid))
+		return true;
+	cgroup_remove();
+	return false;
+}
+
+static void memory_limit(pid_t app)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", app);
+	(void)file_write("/sys/fs/cgroup", "cgroup.subtree_control", "+memory");
+	if (!cgroup_make("/sys/fs/cgroup/memory", "memory.limit_in_bytes", pid) &&
+	    !cgroup_make("/sys/fs/cgroup", "memory.max", pid))
+		fail_msg("no cgroup that limits memory can be made in /sys/fs/cgroup");
 }
 
 static void kernel_round(const struct end *end, uint64_t at, enum expect expect)
@@ -68,6 +118,8 @@ static void kernel_round(const struct end *end, uint64_t at, enum expect expect)
 	snprintf(pid, sizeof(pid), "%d", app.pid);
 	proc_start(&tracer, trace, end->way ? environment : NULL);
 	proc_expect_err(&tracer, "attached");
+	if (strcmp(end->name, "oom") == 0)
+		memory_limit(app.pid);
 	proc_write(&app, "go\n");
 	if (outside) {
 		while (shared_total(s) < at)
@@ -76,6 +128,8 @@ static void kernel_round(const struct end *end, uint64_t at, enum expect expect)
 	}
 	assert_int_equal(proc_wait(&app), end->status);
 	assert_int_equal(proc_wait(&tracer), 0);
+	if (strcmp(end->name, "oom") == 0)
+		cgroup_remove();
 	counts_check(file, s, THREADS, end->may_lose ? EXPECT_PART : expect, &counted);
 	summary_of(&tracer, &summary);
 	assert_int_equal(summary.records, counted.delivered);
@@ -162,6 +216,12 @@ int main(void)
 		KERNEL("exit", 0, 2),
 		KERNEL("return", 0, 2),
 		KERNEL("other-thread", 0, 2),
+		KERNEL("exec", 0, 2),
+		KERNEL("exec-thread", 0, 2),
+		KERNEL("overflow", 128 + SIGSEGV, 1),
+		KERNEL("overflow-alt", 128 + SIGSEGV, 1),
+		KERNEL("handler-exit", 0, 2),
+		KERNEL("oom", 128 + SIGKILL, 2),
 		/* less than an arena each, and at full speed */
 		{"kernel mode: main-thread, little", kernel_end, NULL, NULL,
 		 &(struct end){"main-thread", 0, 1, NULL, false, 5000}},
@@ -172,6 +232,8 @@ int main(void)
 		BY_SIGNAL("segv", 128 + SIGSEGV, 2),
 		BY_SIGNAL("_exit", 0, 2),
 		BY_SIGNAL("other-thread", 0, 2),
+		BY_SIGNAL("overflow", 128 + SIGSEGV, 1),
+		BY_SIGNAL("handler-exit", 0, 1),
 		INPROC("return", 0, 3),
 		INPROC("exit", 0, 3),
 		INPROC("join", 0, 1),

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* trace_report.c - see trace_report.h. */
+#include "trace_report.h"
+
+#include <stdio.h>
+
+#include "ingest_losses.h"
+#include "text.h"
+
+/* What to do about it. */
+static const char *loss_advice(const struct writer_totals *totals)
+{
+	if (totals->lost_by[LOSS_RING_FULL])
+		return "; a larger --ring-size bridges longer delays, -l W or -t TAG make fewer records";
+	if (totals->lost_by[LOSS_UNKNOWN_SITE])
+		return "; was a library unloaded, or its file replaced?";
+	return "";
+}
+
+static void losses_print(const struct writer_totals *totals)
+{
+	const char *before = ": ";
+	unsigned int cause;
+
+	if (!totals->lost)
+		return;
+	fprintf(stderr, "qslog-trace: lost %llu records", (unsigned long long)totals->lost);
+	for (cause = 0; cause < LOSS_CAUSE_COUNT; cause++) {
+		if (!totals->lost_by[cause])
+			continue;
+		fprintf(stderr, "%s%s %llu", before, loss_cause_name((uint8_t)cause),
+			(unsigned long long)totals->lost_by[cause]);
+		before = ", ";
+	}
+	fprintf(stderr, "%s\n", loss_advice(totals));
+}
+
+static void thread_losses_print(const struct ingest_losses *losses)
+{
+	uint32_t i;
+
+	for (i = 0; i < losses->cnt; i++) {
+		const struct ingest_loss *loss = &losses->list[i];
+
+		fprintf(stderr, "qslog-trace: process %u, ", loss->pid);
+		if (loss->tid)
+			fprintf(stderr, "thread %u: ", loss->tid);
+		else
+			fprintf(stderr, "threads that are not known: ");
+		fprintf(stderr, "lost %llu, %s\n", (unsigned long long)loss->count,
+			loss_cause_name((uint8_t)loss->cause));
+	}
+}
+
+static void summary_print(const struct session *s, const struct writer_totals *totals)
+{
+	fprintf(stderr, "records=%llu lost=%llu bytes=%llu ratio=%.1f file=%s\n",
+		(unsigned long long)totals->records, (unsigned long long)totals->lost,
+		(unsigned long long)totals->file_bytes,
+		totals->file_bytes ? (double)totals->text_bytes / (double)totals->file_bytes : 0.0,
+		session_output(s));
+}
+
+void trace_report(const struct options *o, const struct session *s,
+		  const struct writer_totals *totals)
+{
+	if (o->verbose) {
+		session_troubles_print(s);
+		thread_losses_print(session_losses(s));
+	}
+	if (!o->quiet)
+		losses_print(totals);
+	summary_print(s, totals);
+}
