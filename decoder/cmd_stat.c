@@ -18,21 +18,20 @@ static void help(void)
 	       "how large (bytes as the program wrote them); durations of spans (percentiles to\n"
 	       "within 1 %%, OPEN were entered and not left); lost records per cause and thread.\n\n"
 	       "      --json          one JSON object\n"
-	       "%s%s"
+	       "%s"
 	       "  -h, --help          this text\n\n"
 	       "exit status: 0 ok, 1 failure, 2 usage, 3 a file is damaged or incomplete\n",
-	       cmd_input_help, filter_help);
+	       filter_help);
 }
 
-static int count(const struct filter *filter, struct filter_state *state, struct merge *merge,
-		 struct stat_table *table)
+static int count(struct cmd_input *o, struct merge *merge, struct stat_table *table)
 {
 	const struct record *record;
 	unsigned file;
 	int err = 0;
 
 	while (!err && merge_next(merge, &record, &file) > 0) {
-		if (filter_match(filter, state, record))
+		if (filter_match(&o->filter, record))
 			err = stat_table_add(table, record, file);
 	}
 	return err;
@@ -44,8 +43,7 @@ int cmd_stat(int argc, char **argv)
 	struct stat_table table = { 0 };
 	struct output out = { .fd = STDOUT_FILENO };
 	struct merge *merge = NULL;
-	struct merge_options options = { 0 };
-	struct filter_state state = { 0 };
+	struct reader_hint hint;
 	int err, status, output_status;
 
 	err = cmd_input_parse(&o, argc, argv, help);
@@ -53,13 +51,10 @@ int cmd_stat(int argc, char **argv)
 		status = err > 0 ? CMD_OK : cmd_usage_error("stat");
 		goto cleanup;
 	}
-	options.jobs = o.jobs;
-	filter_hint(&o.filter, &options.hint);
-	err = filter_state_init(&state, &o.filter);
+	filter_hint(&o.filter, &hint);
+	err = merge_open(&merge, o.paths, o.path_cnt, &hint, NULL, NULL);
 	if (!err)
-		err = merge_open(&merge, o.paths, o.path_cnt, &options);
-	if (!err)
-		err = count(&o.filter, &state, merge, &table);
+		err = count(&o, merge, &table);
 	if (err) {
 		cmd_error("%s", strerror(-err));
 		status = CMD_FAILURE;
@@ -74,15 +69,13 @@ int cmd_stat(int argc, char **argv)
 	output_status = output_finish(&out, 0);
 	if (output_status)
 		status = output_status;
-	if (state.lost_hidden)
+	if (o.filter.lost_hidden)
 		cmd_error("%llu lost records are not counted because of the filters",
-			  (unsigned long long)state.lost_hidden);
-	cmd_input_stats(&o, merge);
+			  (unsigned long long)o.filter.lost_hidden);
 cleanup:
 	buffer_fini(&out.buffer);
 	stat_table_fini(&table);
 	merge_close(merge);
-	filter_state_fini(&state);
 	filter_fini(&o.filter);
 	return status;
 }

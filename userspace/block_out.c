@@ -228,8 +228,14 @@ int block_out_write(struct block_out *o, enum file_block_kind kind,
 		h.record_cnt = summary->record_cnt;
 		h.level_mask = summary->level_mask;
 	}
-	err = payload_pack(o, &h, &payload);
-	if (!err && kind == FILE_BLOCK_ROWS)
+	if (kind == FILE_BLOCK_COLUMNS) { /* its sections are compressed, each on its own */
+		h.raw_bytes = summary->rows_bytes;
+		h.stored_bytes = raw_bytes;
+		err = 0;
+	} else {
+		err = payload_pack(o, &h, &payload);
+	}
+	if (!err && FILE_BLOCK_HAS_RECORDS(kind))
 		err = index_out_room(&o->index);
 	if (err)
 		return err;
@@ -250,7 +256,7 @@ int block_out_write(struct block_out *o, enum file_block_kind kind,
 			return err;
 	}
 	o->sequence++;
-	if (kind != FILE_BLOCK_ROWS || o->index_error)
+	if (!FILE_BLOCK_HAS_RECORDS(kind) || o->index_error)
 		return 0;
 	index_out_add(&o->index, &h, o->block_offset, summary->text_bytes);
 	if (index_out_full(&o->index))

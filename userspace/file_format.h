@@ -38,9 +38,12 @@
 enum file_block_kind {
 	FILE_BLOCK_HEADER = 0,	/* first block: info entries about the file */
 	FILE_BLOCK_ROWS = 1,	/* entries */
-	FILE_BLOCK_COLUMNS = 2, /* reserved: the same records by column */
+	FILE_BLOCK_COLUMNS = 2, /* the same by column: columns_format.h */
 	FILE_BLOCK_INDEX = 3
 };
+
+/* Do blocks of this kind have records? */
+#define FILE_BLOCK_HAS_RECORDS(kind) ((kind) == FILE_BLOCK_ROWS || (kind) == FILE_BLOCK_COLUMNS)
 
 enum file_compression {
 	FILE_COMPRESSION_NONE = 0,

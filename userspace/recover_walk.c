@@ -155,7 +155,7 @@ static int block_take(struct recover_walk *w, const struct file_block_header *h,
 		w->clock_ticks = h->clock_ticks;
 		w->clock_realtime_ns = h->clock_realtime_ns;
 	}
-	if (h->kind != FILE_BLOCK_ROWS)
+	if (!FILE_BLOCK_HAS_RECORDS(h->kind))
 		return 0;
 	w->records += h->record_cnt;
 	w->lost += h->lost;

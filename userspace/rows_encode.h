@@ -16,6 +16,7 @@ struct rows_summary {
 	uint64_t text_bytes; /* estimate; of a block only */
 	uint32_t record_cnt;
 	uint32_t entry_cnt; /* records and losses */
+	uint32_t rows_bytes; /* of a columns block: of what it decodes to */
 	uint8_t level_mask;
 };
 

@@ -21,6 +21,7 @@
 #define BLOCK_BYTES_MAX (16u << 20)
 #define CLOCK_INTERVAL_NS 100000000 /* of pairs taken at flushes */
 #define CARRY_PER_BLOCK 65536u
+#define COLUMNS_BYTES_MIN 2048u /* of rows: fewer are smaller as they are */
 
 static int64_t ticks_now(const struct writer *w)
 {
@@ -164,6 +165,22 @@ static void journal_end(struct writer *w, bool settled)
 		w->journal.end(w->journal.arg, settled);
 }
 
+/* As columns, unless rows that are few are smaller than what describes columns. */
+static int block_store(struct writer *w)
+{
+	const uint8_t *payload;
+	uint32_t bytes;
+	int err = -ENOTSUP;
+
+	if (w->columns && w->rows.len >= COLUMNS_BYTES_MIN)
+		err = columns_encode(w->columns, w->rows.data, w->rows.len, &payload, &bytes);
+	if (err || bytes >= w->rows.len)
+		return block_out_write(w->out, FILE_BLOCK_ROWS, &w->rows.block, &w->pair,
+				       w->rows.data, w->rows.len);
+	w->rows.block.rows_bytes = w->rows.len;
+	return block_out_write(w->out, FILE_BLOCK_COLUMNS, &w->rows.block, &w->pair, payload, bytes);
+}
+
 static int block_seal(struct writer *w)
 {
 	int err = 0;
@@ -178,8 +195,7 @@ static int block_seal(struct writer *w)
 		tap_feed(w);
 		journal_begin(w, false);
 		if (!err)
-			err = block_out_write(w->out, FILE_BLOCK_ROWS, &w->rows.block, &w->pair,
-					      w->rows.data, w->rows.len);
+			err = block_store(w);
 		if (err) {
 			writer_error(w, err);
 			writer_error(w, block_drop(w));
@@ -242,6 +258,11 @@ int writer_open(struct writer **out, const struct writer_options *options)
 	err = block_out_open(&w->out, options);
 	if (err)
 		goto fail;
+	w->columns = columns_encoder_open(options->zstd_level ? options->zstd_level : 1);
+	if (!w->columns) {
+		err = -ENOMEM;
+		goto fail;
+	}
 	err = clocks_begin(w, options);
 	if (!err)
 		err = writer_header_write(w, w->out);
@@ -251,6 +272,7 @@ int writer_open(struct writer **out, const struct writer_options *options)
 	return 0;
 fail:
 	block_out_abandon(w->out);
+	columns_encoder_close(w->columns);
 	free(w->earlier);
 	free(w);
 	return err;
@@ -328,6 +350,7 @@ void writer_abandon(struct writer *w)
 	(void)block_out_close(w->out); /* nothing is open: the descriptor is the caller's */
 	catalog_out_fini(&w->catalog);
 	rows_fini(&w->rows);
+	columns_encoder_close(w->columns);
 	free(w->earlier);
 	free(w->losses.list);
 	free(w->carry.list);
@@ -503,6 +526,7 @@ int writer_close(struct writer *w, struct writer_totals *totals)
 	err = w->error;
 	catalog_out_fini(&w->catalog);
 	rows_fini(&w->rows);
+	columns_encoder_close(w->columns);
 	free(w->earlier);
 	free(w->losses.list);
 	free(w->carry.list);

@@ -4,6 +4,7 @@
 #define QSLOG_WRITER_PRIV_H
 
 #include "block_out.h"
+#include "columns_encode.h"
 #include "losses.h"
 #include "rows_encode.h"
 #include "writer.h"
@@ -16,6 +17,7 @@ struct writer {
 	int64_t pair_written;	/* ticks of the newest in the rows */
 	bool begun;		/* there has been a block of rows */
 	struct rows rows;
+	struct columns_encoder *columns; /* NULL: blocks stay rows */
 	bool building;		/* rows has the beginning of a block */
 	uint32_t block_bytes;
 	uint32_t framed;	/* rows before this are in the tail */

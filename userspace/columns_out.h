@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * columns_out.h - what the parts of the columns encoder share: growing arrays, streams of integers
+ * (columns_ints.c), dictionaries (columns_refs.c, columns_strings.c) and sections (columns_pack.c).
+ * An array that could not grow says so once, at the end: `failed`.
+ */
+#ifndef QSLOG_COLUMNS_OUT_H
+#define QSLOG_COLUMNS_OUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "columns_format.h"
+#include "varint.h"
+
+struct bytes {
+	uint8_t *p;
+	size_t len, cap;
+	bool failed;
+};
+
+struct words {
+	uint64_t *v;
+	uint32_t cnt, cap;
+	bool failed;
+};
+
+/* Room for `n` more; NULL after a failure. */
+uint8_t *bytes_room(struct bytes *b, size_t n);
+bool words_grow(struct words *w, uint32_t n);
+
+static inline void bytes_put(struct bytes *b, const void *data, size_t n)
+{
+	uint8_t *p = bytes_room(b, n);
+
+	if (p && n) {
+		memcpy(p, data, n);
+		b->len += n;
+	}
+}
+
+static inline void bytes_varint(struct bytes *b, uint64_t v)
+{
+	uint8_t *p = bytes_room(b, VARINT_BYTES_MAX);
+
+	if (p)
+		b->len = (size_t)(varint_put(p, v) - b->p);
+}
+
+static inline void bytes_byte(struct bytes *b, unsigned v)
+{
+	uint8_t byte = (uint8_t)v;
+
+	bytes_put(b, &byte, 1);
+}
+
+static inline void words_add(struct words *w, uint64_t v)
+{
+	if (__builtin_expect(w->cnt < w->cap || words_grow(w, 1), 1))
+		w->v[w->cnt++] = v;
+}
+
+/* ---- streams ---- */
+
+/* A part of `data` that is compressed on its own, if it is long enough, or not at all. */
+struct segment {
+	size_t end; /* it begins where the one before ends */
+	bool raw;
+};
+
+struct segments {
+	struct segment *list;
+	uint32_t cnt, cap;
+	bool failed;
+};
+
+/* A plan and the data of its streams. */
+struct streams {
+	struct bytes plan, data;
+	struct segments segments;
+	struct words *scratch; /* COLUMNS_SCRATCH of them */
+	uint32_t *repeat_table; /* for the search of repetitions */
+	uint16_t *value_table;	/* for small dictionaries */
+	float *logs;		/* of small numbers, to base 2 */
+	bool failed;
+};
+#define COLUMNS_SCRATCH 12u
+#define COLUMNS_REPEAT_BITS 13u
+#define COLUMNS_VALUE_BITS 10u
+
+int streams_init(struct streams *s);
+void streams_clear(struct streams *s);
+void streams_fini(struct streams *s);
+bool streams_failed(const struct streams *s);
+/* What has been appended to the data since the segment before. */
+void segment_end(struct streams *s, bool raw);
+
+/* One stream of `n` numbers, its description into the plan. `is_signed`: they are int64_t. */
+void ints_put(struct streams *s, const uint64_t *v, uint32_t n, bool is_signed);
+/* Bits that ints_put() would take, about. */
+double ints_cost(struct streams *s, const uint64_t *v, uint32_t n, bool is_signed);
+
+/* ---- references ---- */
+
+struct refs {
+	uint32_t *history;
+	uint32_t cnt, cap;
+	uint32_t *table; /* by columns_ref_slot(): reference + 1 */
+	struct words explicit_refs;
+	bool failed;
+};
+
+int refs_init(struct refs *r);
+void refs_clear(struct refs *r);
+void refs_fini(struct refs *r);
+bool refs_grow(struct refs *r);
+
+/* What is predicted for the column, or COLUMNS_REF_NONE; *slot is for refs_put(). */
+static inline uint32_t refs_predict(const struct refs *r, uint32_t column, uint32_t *slot)
+{
+	*slot = columns_ref_slot(r->cnt ? r->history[r->cnt - 1] : COLUMNS_REF_NONE, column);
+	return r->table[*slot] - 1;
+}
+
+/* The symbol for `ref`. `last` is where it was used last (index + 1; 0: it is new), and changes. */
+static inline unsigned refs_put(struct refs *r, uint32_t slot, uint32_t ref, uint32_t *last)
+{
+	unsigned symbol;
+	uint32_t back;
+
+	if (__builtin_expect(r->cnt == r->cap && !refs_grow(r), 0))
+		return 0;
+	back = r->cnt + 1 - *last;
+	if (r->table[slot] == ref + 1) {
+		symbol = COLUMNS_REF_PREDICTED;
+	} else if (!*last) {
+		symbol = COLUMNS_REF_NEW;
+	} else if (back <= COLUMNS_REF_BACK_MAX) {
+		symbol = COLUMNS_REF_BACK + back;
+	} else {
+		symbol = COLUMNS_REF_EXPLICIT;
+		words_add(&r->explicit_refs, ref);
+	}
+	r->table[slot] = ref + 1;
+	r->history[r->cnt++] = ref;
+	*last = r->cnt;
+	return symbol;
+}
+
+/* ---- dictionary of strings ---- */
+
+struct string_entry {
+	const uint8_t *text;
+	uint32_t len;
+	uint32_t code; /* 0; 1: NULL; else it was cut, and 2 + how many bytes are missing - 1 */
+	uint32_t hash;
+	uint32_t last; /* of refs_put() */
+};
+
+struct strings {
+	struct string_entry *list;
+	uint32_t cnt, cap;
+	uint32_t *slots; /* index + 1 */
+	uint32_t mask;
+	struct refs refs;
+	struct string_work *work; /* of columns_strings.c */
+	bool failed;
+};
+
+int strings_init(struct strings *s);
+void strings_clear(struct strings *s);
+void strings_fini(struct strings *s);
+/* The symbol for a string (whose bytes stay where they are until strings_put()) in `column`. */
+unsigned strings_add(struct strings *s, uint32_t column, const uint8_t *text, uint32_t len,
+		     uint32_t code);
+/* The dictionary as streams. */
+void strings_put(struct strings *s, struct streams *out);
+
+/* ---- sections ---- */
+
+struct pack {
+	struct columns_section_entry *entries;
+	uint32_t cnt, cap;
+	struct bytes stored;  /* of all sections */
+	struct bytes payload; /* what pack_finish() makes */
+	struct ZSTD_CCtx_s *zstd;
+	int level;
+	bool failed;
+};
+
+int pack_init(struct pack *p, int level);
+void pack_clear(struct pack *p);
+void pack_fini(struct pack *p);
+void pack_section(struct pack *p, enum columns_section id, const uint8_t *data, size_t bytes,
+		  bool raw);
+/* The data of the streams, in as many sections as their segments make worth while. */
+void pack_streams(struct pack *p, enum columns_section id, const struct streams *s);
+int pack_finish(struct pack *p); /* 0 or -ENOMEM */
+
+#endif
