@@ -8,6 +8,7 @@
 #include "block_out.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ struct block_out {
 	struct tail_out tail;
 	struct output_owner owner;
 	int zstd_level;
+	enum writer_sync sync;
 	uint16_t hints; /* FILE_HINT_*, of blocks to come */
 	uint8_t file_id[16];
 	uint64_t file_key;
@@ -37,6 +39,8 @@ struct block_out {
 	size_t packed_cap;
 	struct index_out index;
 	int index_error; /* the index is incomplete, hence of no use */
+	uint32_t end_bytes; /* of the trailer, if it is there */
+	int sync_error;
 };
 
 static struct block_out *block_out_new(int zstd_level)
@@ -53,6 +57,14 @@ static struct block_out *block_out_new(int zstd_level)
 		return o;
 	free(o);
 	return NULL;
+}
+
+static int file_id_make(struct block_out *o)
+{
+	if (getrandom(o->file_id, sizeof(o->file_id), 0) != (ssize_t)sizeof(o->file_id))
+		return -EIO;
+	memcpy(&o->file_key, o->file_id, sizeof(o->file_key));
+	return 0;
 }
 
 static int tail_open(struct block_out *o, bool wanted)
@@ -82,10 +94,10 @@ int block_out_open(struct block_out **out, const struct writer_options *options)
 		return -ENOMEM;
 	o->owner = (struct output_owner){ options->own_by_user, options->owner_uid,
 					  options->owner_gid };
-	err = -EIO;
-	if (getrandom(o->file_id, sizeof(o->file_id), 0) != (ssize_t)sizeof(o->file_id))
+	o->sync = options->sync;
+	err = file_id_make(o);
+	if (err)
 		goto fail;
-	memcpy(&o->file_key, o->file_id, sizeof(o->file_key));
 	err = o->folder = output_folder_open(options->path, &name);
 	if (err < 0)
 		goto fail;
@@ -103,6 +115,55 @@ int block_out_open(struct block_out **out, const struct writer_options *options)
 fail:
 	block_out_abandon(o);
 	return err;
+}
+
+int block_out_successor(struct block_out **out, const struct block_out *before, const char *name,
+			struct output_file *file)
+{
+	struct block_out *o = block_out_new(before->zstd_level);
+	int err;
+
+	if (!o)
+		return -ENOMEM;
+	o->owner = before->owner;
+	o->sync = before->sync;
+	err = file_id_make(o);
+	o->name = strdup(name);
+	if (!err && !o->name)
+		err = -ENOMEM;
+	o->folder = fcntl(before->folder, F_DUPFD_CLOEXEC, 3);
+	if (!err && o->folder < 0)
+		err = -errno;
+	if (!err && file) {
+		o->file = *file;
+		file->fd = -1;
+	} else if (!err) {
+		err = output_file_open(&o->file, o->folder, o->name, OUTPUT_NEW, &o->owner);
+	}
+	if (err) {
+		(void)block_out_close(o);
+		return err;
+	}
+	*out = o;
+	return 0;
+}
+
+int block_out_tail_anew(struct block_out *o)
+{
+	(void)output_file_close(&o->tail.file); /* nobody could read it any more */
+	o->tail.sequence = UINT64_MAX;
+	o->tail.frame_number = 0;
+	return output_file_open(&o->tail.file, o->folder, o->tail.name, OUTPUT_REPLACE, &o->owner);
+}
+
+void block_out_tail_move(struct block_out *o, struct block_out *from)
+{
+	o->tail = from->tail;
+	from->tail.file.fd = -1;
+	from->tail.name = NULL;
+	/* what is there is the other file's */
+	o->tail.sequence = UINT64_MAX;
+	o->tail.frame_number = 0;
 }
 
 int block_out_reopen(struct block_out **out, int fd, struct recover_walk *walk)
@@ -142,6 +203,53 @@ void block_out_next(const struct block_out *o, uint64_t *sequence, uint32_t *fra
 const uint8_t *block_out_file_id(const struct block_out *o)
 {
 	return o->file_id;
+}
+
+struct output_file *block_out_file(struct block_out *o)
+{
+	return &o->file;
+}
+
+struct output_file *block_out_tail(struct block_out *o)
+{
+	return &o->tail.file;
+}
+
+int block_out_folder(const struct block_out *o)
+{
+	return o->folder;
+}
+
+const char *block_out_name(const struct block_out *o)
+{
+	return o->name;
+}
+
+const char *block_out_tail_name(const struct block_out *o)
+{
+	return o->tail.name;
+}
+
+void block_out_name_take(struct block_out *o, char *name)
+{
+	free(o->name);
+	o->name = name;
+}
+
+const struct index_out *block_out_index(const struct block_out *o)
+{
+	return &o->index;
+}
+
+int block_out_cut(struct block_out *o, const struct recover_walk *walk)
+{
+	const uint64_t text_bytes = o->index.text_bytes;
+	int err = output_file_cut(&o->file, walk->end);
+
+	if (!err)
+		err = index_out_resume(&o->index, walk);
+	o->index.text_bytes = text_bytes; /* an estimate anyway */
+	return err;
 }
 
 bool block_out_restart(struct block_out *o)
@@ -256,11 +364,15 @@ int block_out_write(struct block_out *o, enum file_block_kind kind,
 			return err;
 	}
 	o->sequence++;
-	if (!FILE_BLOCK_HAS_RECORDS(kind) || o->index_error)
+	if (!FILE_BLOCK_HAS_RECORDS(kind))
 		return 0;
-	index_out_add(&o->index, &h, o->block_offset, summary->text_bytes);
-	if (index_out_full(&o->index))
-		o->index_error = index_write(o);
+	if (o->sync == WRITER_SYNC_BLOCK) /* before its rows in the tail are cut away */
+		block_out_sync_note(o, output_file_sync(&o->file));
+	if (!o->index_error) {
+		index_out_add(&o->index, &h, o->block_offset, summary->text_bytes);
+		if (index_out_full(&o->index))
+			o->index_error = index_write(o);
+	}
 	return 0;
 }
 
@@ -290,27 +402,69 @@ static int trailer_write(struct block_out *o)
 {
 	struct file_trailer t;
 	struct iovec iov = { &t, sizeof(t) };
+	int err;
 
 	memset(&t, 0, sizeof(t));
 	t.index_offset = o->index.previous;
 	t.file_key = o->file_key;
 	t.checksum = checksum(&t, offsetof(struct file_trailer, checksum));
 	memcpy(t.magic, FILE_END_MAGIC, FILE_MAGIC_BYTES);
-	return output_file_append(&o->file, &iov, 1);
+	err = output_file_append(&o->file, &iov, 1);
+	if (!err)
+		o->end_bytes = sizeof(t);
+	return err;
 }
 
-int block_out_finish(struct block_out *o)
+int block_out_finish(struct block_out *o, bool continued)
 {
-	int err = o->index_error ? o->index_error : index_write(o);
+	const uint16_t hints = o->hints;
+	int err = o->index_error;
 
+	if (continued)
+		o->hints |= FILE_HINT_CONTINUED;
+	if (!err)
+		err = index_write(o);
+	o->hints = hints;
 	return err ? err : trailer_write(o);
+}
+
+int block_out_unfinish(struct block_out *o)
+{
+	int err = o->end_bytes ? output_file_cut(&o->file, o->file.len - o->end_bytes) : 0;
+
+	if (!err)
+		o->end_bytes = 0;
+	return err;
+}
+
+void block_out_sync_note(struct block_out *o, int err)
+{
+	if (err && !o->sync_error)
+		o->sync_error = err;
+}
+
+int block_out_sync_error(struct block_out *o)
+{
+	int err = o->sync_error;
+
+	o->sync_error = 0;
+	return err;
+}
+
+int block_out_sync(struct block_out *o)
+{
+	int err = output_file_sync(&o->file);
+
+	if (!err && o->tail.file.fd >= 0 && o->tail.file.len)
+		err = output_file_sync(&o->tail.file);
+	return err;
 }
 
 /* Rows that are not in the file would be in the tail only: keep it then. */
 static int tail_close(struct block_out *o)
 {
 	const bool spare = o->tail.sequence == UINT64_MAX || o->tail.sequence < o->sequence;
-	const bool there = o->tail.file.fd >= 0;
+	const bool there = o->tail.file.fd >= 0 && o->tail.name;
 	int err = output_file_close(&o->tail.file);
 
 	if (there && spare && unlinkat(o->folder, o->tail.name, 0) != 0 && errno != ENOENT && !err)

@@ -54,6 +54,7 @@ enum file_compression {
 /* may_ignore flags */
 #define FILE_HINT_RECOVERED 1u	    /* appended after the death of the writer (qslog recover) */
 #define FILE_HINT_RECOVERED_TAIL 2u /* and has the rows of the tail */
+#define FILE_HINT_CONTINUED 4u	    /* of the last index block: another file of the set follows */
 #define FILE_LEVEL_MASK_LOSS 0x80u    /* the block has loss entries: never skip it by level */
 
 struct file_block_header {
@@ -170,6 +171,7 @@ enum file_context {
 	FILE_CONTEXT_OPEN_SPAN = 4
 };
 #define FILE_TRACE_ID_BYTES 16
+#define FILE_SET_ID_BYTES 16
 /* Losses behind which nothing is known of the thread's lines: enum loss_cause. (The application
  * knows of those of cause 0, and says where it is.) */
 #define FILE_LOSS_ENDS_LINES(cause) ((cause) >= 1 && (cause) <= 3)
@@ -192,7 +194,8 @@ enum file_info_subtype {
 	FILE_SUB_WRITER = 17,
 	FILE_SUB_FILE_ID = 18,
 	FILE_SUB_HOST = 19,
-	FILE_SUB_COUNTER = 20
+	FILE_SUB_COUNTER = 20,
+	FILE_SUB_SET = 21
 };
 
 enum file_counter_kind {

@@ -22,10 +22,22 @@
 #define CLOCK_INTERVAL_NS 100000000 /* of pairs taken at flushes */
 #define CARRY_PER_BLOCK 65536u
 #define COLUMNS_BYTES_MIN 2048u /* of rows: fewer are smaller as they are */
+#define HOLD_BYTES (8u << 20)		/* rows that wait for room to be written */
+#define HOLD_JOURNAL_NS 1000000000	/* that long where threads wait for it */
+#define RETRY_NS 100000000
+#define SYNC_NS 1000000000
 
 static int64_t ticks_now(const struct writer *w)
 {
 	return clock_ticks(&w->scale, counter_read(w->scale.kind));
+}
+
+static void pair_told(struct writer *w, const struct clock_pair *pair)
+{
+	if (pair->ticks == w->put[1].ticks && w->put[1].realtime_ns)
+		return;
+	w->put[0] = w->put[1];
+	w->put[1] = *pair;
 }
 
 static int pair_put(struct writer *w)
@@ -35,6 +47,7 @@ static int pair_put(struct writer *w)
 	if (!err) {
 		w->paired = w->rows.len;
 		w->pair_written = w->pair.ticks;
+		pair_told(w, &w->pair);
 	}
 	return err;
 }
@@ -74,8 +87,10 @@ static int earlier_append(struct writer *w)
 	uint32_t i;
 	int err = 0;
 
-	for (i = 0; i < w->earlier_cnt && !err; i++)
+	for (i = 0; i < w->earlier_cnt && !err; i++) {
 		err = rows_clock(&w->rows, &w->earlier[i]);
+		pair_told(w, &w->earlier[i]);
+	}
 	if (i && !err)
 		w->pair = w->earlier[i - 1];
 	w->pair_written = w->pair.ticks;
@@ -86,14 +101,22 @@ static int earlier_append(struct writer *w)
 /* Begins a block if none is being built; what the last could not report comes first. */
 static int block_begin(struct writer *w, int64_t ticks)
 {
+	struct clock_pair first = w->pair;
 	uint32_t n = 0;
 	int err;
 
 	if (w->building)
 		return 0;
-	err = rows_begin(&w->rows, ticks, &w->pair);
+	/* The first of a file begins where the file before ended. */
+	if (w->bridge_due && w->put[1].ticks < w->pair.ticks)
+		first = w->put[1];
+	err = rows_begin(&w->rows, ticks, &first);
+	if (!err && first.ticks != w->pair.ticks)
+		err = rows_clock(&w->rows, &w->pair);
 	if (err)
 		return err;
+	w->bridge_due = false;
+	pair_told(w, &w->pair);
 	w->building = w->begun = true;
 	w->framed = 0;
 	w->tapped = 0;
@@ -181,29 +204,85 @@ static int block_store(struct writer *w)
 	return block_out_write(w->out, FILE_BLOCK_COLUMNS, &w->rows.block, &w->pair, payload, bytes);
 }
 
-static int block_seal(struct writer *w)
+/* A write has failed. True: what was to be written waits, and is tried again. */
+static bool write_failed(struct writer *w, int err)
+{
+	const uint64_t now = writer_now_ns();
+
+	if (!w->failing) {
+		w->failing_since_ns = now;
+		w->failing_unwritten = w->unwritten;
+		writer_event(w, WRITER_FAILING, err, 0, block_out_name(w->out));
+	}
+	w->failing = err;
+	w->failing_tried_ns = now;
+	if (w->closing || w->pair_fixed || !block_out_file(w->out)->regular ||
+	    w->rows.block.entry_cnt >= FILE_RECORDS_MAX / 2 || w->rows.len >= HOLD_BYTES ||
+	    (w->journal.begin && (w->gave_up || now - w->failing_since_ns >= HOLD_JOURNAL_NS)))
+		return false;
+	/* each time all of it is compressed anew */
+	w->seal_at = w->rows.len + (w->rows.len > w->block_bytes ? w->rows.len : w->block_bytes) / 2;
+	return true;
+}
+
+static void write_succeeded(struct writer *w)
+{
+	w->seal_at = w->block_bytes;
+	w->gave_up = false;
+	if (!w->failing)
+		return;
+	w->failing = 0;
+	writer_event(w, WRITER_WORKING, 0, w->unwritten - w->failing_unwritten,
+		     block_out_name(w->out));
+}
+
+static int block_write(struct writer *w)
+{
+	int err = 0;
+
+	if (w->paired < w->rows.len)
+		err = pair_append(w);
+	else if (w->pair.ticks != w->pair_written) /* the header has the rows' last */
+		err = pair_put(w);
+	tap_feed(w);
+	journal_begin(w, false);
+	if (!err)
+		err = w->gone;
+	if (!err)
+		err = block_store(w);
+	if (err && write_failed(w, err)) {
+		if (block_out_has_tail(w->out) && !block_out_tail(w->out)->len)
+			writer_frames_restart(w); /* it had to make room */
+		journal_end(w, false);
+		return -EAGAIN;
+	}
+	if (err) {
+		w->gave_up = true;
+		writer_error(w, err);
+		writer_error(w, block_drop(w));
+	} else {
+		writer_error(w, block_out_sync_error(w->out));
+		w->records_sealed += w->rows.block.record_cnt;
+		w->text_sealed += w->rows.block.text_bytes;
+		w->file_records += w->rows.block.record_cnt;
+		w->file_blocks++;
+		write_succeeded(w);
+	}
+	journal_end(w, true);
+	return err;
+}
+
+int writer_seal(struct writer *w)
 {
 	int err = 0;
 
 	if (!w->building)
 		return 0;
 	if (w->rows.block.entry_cnt) {
-		if (w->paired < w->rows.len)
-			err = writer_error(w, pair_append(w));
-		else if (w->pair.ticks != w->pair_written) /* the header has the rows' last */
-			err = writer_error(w, pair_put(w));
-		tap_feed(w);
-		journal_begin(w, false);
-		if (!err)
-			err = block_store(w);
-		if (err) {
-			writer_error(w, err);
-			writer_error(w, block_drop(w));
-		} else {
-			w->records_sealed += w->rows.block.record_cnt;
-			w->text_sealed += w->rows.block.text_bytes;
-		}
-		journal_end(w, true);
+		writer_look(w, writer_now_ns(), true);
+		err = block_write(w);
+		if (err == -EAGAIN)
+			return w->failing;
 	}
 	w->losses.cnt = 0;
 	w->building = false;
@@ -212,12 +291,50 @@ static int block_seal(struct writer *w)
 	return err;
 }
 
+void writer_frames_restart(struct writer *w)
+{
+	w->framed = 0;
+	w->rows.frame = w->rows.block;
+}
+
+void writer_lost_from_file(struct writer *w, uint64_t records, uint64_t losses)
+{
+	int thread;
+
+	w->records_sealed -= records;
+	w->unwritten += records;
+	w->lost_by[LOSS_UNWRITTEN] += records;
+	if (records)
+		writer_error(w, -EIO);
+	if (!(records + losses) || !w->catalog.process_cnt)
+		return;
+	/* whose they were, the file knew */
+	thread = writer_thread_add(w, 0, 0, UINT64_MAX, "");
+	if (thread >= 0)
+		thread = losses_add(&w->carry, (uint32_t)thread, LOSS_UNWRITTEN, records + losses);
+	if (thread < 0)
+		writer_error(w, thread);
+}
+
+/* No file has more records than it may. */
+static void writer_entries_set(struct writer *w)
+{
+	const uint64_t most = w->rotation.records;
+
+	w->seal_entries = FILE_RECORDS_MAX;
+	if (most && w->file_records < most && most - w->file_records < FILE_RECORDS_MAX)
+		w->seal_entries = (uint32_t)(most - w->file_records);
+}
+
 /* After an append: is there enough? An error of sealing is kept for flush and close. */
 static void block_check(struct writer *w)
 {
-	if (__builtin_expect(w->rows.len >= w->block_bytes ||
-				     w->rows.block.entry_cnt >= FILE_RECORDS_MAX, 0))
-		(void)block_seal(w); /* has noted the error */
+	if (__builtin_expect(w->rows.len >= w->seal_at ||
+				     w->rows.block.entry_cnt >= w->seal_entries, 0)) {
+		(void)writer_seal(w); /* has noted the error */
+		writer_rotate_if_due(w, writer_now_ns());
+		writer_entries_set(w);
+	}
 }
 
 /* The first pair, which goes into the header, and those that follow in the first block. */
@@ -254,7 +371,16 @@ int writer_open(struct writer **out, const struct writer_options *options)
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return -ENOMEM;
-	w->block_bytes = block_bytes;
+	w->event = options->event;
+	w->event_arg = options->event_arg;
+	w->sync = options->sync;
+	err = writer_rotation_open(w, options);
+	if (err)
+		goto fail;
+	if (w->rotation.bytes && block_bytes > w->rotation.bytes / 4)
+		block_bytes = (uint32_t)(w->rotation.bytes / 4);
+	w->block_bytes = w->seal_at = block_bytes;
+	writer_entries_set(w);
 	err = block_out_open(&w->out, options);
 	if (err)
 		goto fail;
@@ -265,7 +391,9 @@ int writer_open(struct writer **out, const struct writer_options *options)
 	}
 	err = clocks_begin(w, options);
 	if (!err)
-		err = writer_header_write(w, w->out);
+		err = writer_header_write(w, w->out, &w->pair, w->number);
+	if (!err)
+		writer_old_remove(w);
 	if (err)
 		goto fail;
 	*out = w;
@@ -294,7 +422,7 @@ int writer_counter_set(struct writer *w, uint32_t counter_kind)
 	err = clock_pair_take(&w->scale, &w->pair);
 	if (err || w->begun || !block_out_restart(w->out))
 		return err;
-	return writer_error(w, writer_header_write(w, w->out));
+	return writer_error(w, writer_header_write(w, w->out, &w->pair, w->number));
 }
 
 void writer_journal(struct writer *w, const struct writer_journal *journal)
@@ -322,7 +450,9 @@ int writer_reopen(struct writer **out, int fd, struct recover_walk *walk,
 	*out = NULL;
 	if (!w)
 		return -ENOMEM;
-	w->block_bytes = BLOCK_BYTES_DEFAULT;
+	w->block_bytes = w->seal_at = BLOCK_BYTES_DEFAULT;
+	w->files = 1;
+	writer_entries_set(w);
 	w->pair_fixed = true;
 	w->pair.ticks = walk->clock_ticks;
 	w->pair.realtime_ns = walk->clock_realtime_ns;
@@ -448,38 +578,65 @@ int writer_clock(struct writer *w)
 	return w->pair_fixed ? 0 : clock_pair_take(&w->scale, &w->pair);
 }
 
-int writer_flush(struct writer *w)
+static int flush_result(const struct writer *w)
+{
+	return w->error ? w->error : w->failing;
+}
+
+static void sync_if_due(struct writer *w, uint64_t now)
+{
+	if (w->sync != WRITER_SYNC_INTERVAL || now - w->synced_ns < SYNC_NS)
+		return;
+	w->synced_ns = now;
+	writer_error(w, block_out_sync(w->out));
+}
+
+/* Rows that are in no frame yet become one. */
+static void frame_write(struct writer *w)
 {
 	int err = 0;
 
-	/* what could not be reported goes before a tail that stays empty for long */
-	if (!w->building && w->carry.cnt)
-		err = writer_error(w, block_begin(w, w->pair.ticks));
-	if (err || !w->building || w->framed >= w->rows.len || !w->rows.block.entry_cnt) {
-		pair_note(w);
-		return w->error;
-	}
-	if (!block_out_has_tail(w->out)) {
-		(void)block_seal(w); /* has noted the error */
-		return w->error;
-	}
-	if (w->paired < w->rows.len && ticks_now(w) - w->pair_written >= CLOCK_INTERVAL_NS) {
-		err = writer_error(w, pair_append(w));
-		if (err)
-			return w->error;
-	}
+	if (w->paired < w->rows.len && ticks_now(w) - w->pair_written >= CLOCK_INTERVAL_NS)
+		err = pair_append(w);
 	tap_feed(w);
 	journal_begin(w, true);
-	err = writer_error(w, block_out_frame(w->out, &w->rows.frame, w->rows.data + w->framed,
-					    w->rows.len - w->framed));
+	if (!err)
+		err = w->gone;
+	if (!err)
+		err = block_out_frame(w->out, &w->rows.frame, w->rows.data + w->framed,
+				      w->rows.len - w->framed);
 	if (!err) {
 		w->framed = w->rows.len;
 		rows_frame_begin(&w->rows);
 	}
 	journal_end(w, !err);
-	if (err && w->journal.end)
-		(void)block_seal(w); /* who keeps a journal waits: in the file, or given up */
-	return w->error;
+	if (err) /* there may be room for what is smaller */
+		(void)writer_seal(w);
+}
+
+int writer_flush(struct writer *w)
+{
+	const uint64_t now = writer_now_ns();
+	int err = 0;
+
+	writer_look(w, now, false);
+	if (w->failing && w->building && now - w->failing_tried_ns >= RETRY_NS)
+		(void)writer_seal(w);
+	writer_rotate_if_due(w, now);
+	writer_entries_set(w);
+	/* what could not be reported goes before a tail that stays empty for long */
+	if (!w->building && w->carry.cnt)
+		err = writer_error(w, block_begin(w, w->pair.ticks));
+	if (err || !w->building || w->framed >= w->rows.len || !w->rows.block.entry_cnt)
+		pair_note(w);
+	else if (w->failing && now - w->failing_tried_ns < RETRY_NS)
+		; /* soon */
+	else if (!block_out_has_tail(w->out))
+		(void)writer_seal(w); /* has noted the error */
+	else
+		frame_write(w);
+	sync_if_due(w, now);
+	return flush_result(w);
 }
 
 void writer_totals_get(const struct writer *w, struct writer_totals *out)
@@ -493,7 +650,9 @@ void writer_totals_get(const struct writer *w, struct writer_totals *out)
 		out->lost += w->lost_by[i];
 	}
 	out->records_unwritten = w->unwritten;
-	out->file_bytes = block_out_bytes(w->out);
+	out->file_bytes = w->bytes_before + block_out_bytes(w->out);
+	out->files = w->files;
+	out->failing = w->failing;
 	out->text_bytes = w->text_sealed + w->rows.block.text_bytes;
 	out->error = w->error;
 }
@@ -511,13 +670,17 @@ int writer_close(struct writer *w, struct writer_totals *totals)
 
 	if (!w)
 		return 0;
-	(void)block_seal(w); /* has noted the error */
+	w->closing = true;
+	writer_look(w, writer_now_ns(), true);
+	(void)writer_seal(w); /* has noted the error */
 	while (w->carry.cnt) {
-		if (writer_error(w, block_begin(w, w->pair.ticks)) || block_seal(w))
+		if (writer_error(w, block_begin(w, w->pair.ticks)) || writer_seal(w))
 			break; /* counted in the totals, but the file cannot say it */
 	}
 	if (!w->carry.cnt) /* else it would say that nothing else is missing */
-		writer_error(w, block_out_finish(w->out));
+		writer_error(w, block_out_finish(w->out, false));
+	if (w->sync != WRITER_SYNC_NONE)
+		writer_error(w, block_out_sync(w->out));
 	if (totals)
 		writer_totals_get(w, totals);
 	writer_error(w, block_out_close(w->out));

@@ -4,9 +4,11 @@
  * in-process collector use the same object code. One writer belongs to one thread.
  *
  * Everything returns 0 (or a non-negative index where said) or a negative errno. After a write
- * error (ENOSPC, EIO, ...) the writer keeps going: what could not be stored is counted in
- * writer_totals.records_unwritten, the first error is kept in writer_totals.error and returned by
- * every later writer_flush() and writer_close(), and the next block is tried again.
+ * error (ENOSPC, EIO, ...) the writer keeps going: it holds what comes in memory, up to 8 MiB of rows,
+ * and tries again at each flush; writer_flush() returns the error as long as that lasts. What could
+ * not be kept is counted in writer_totals.records_unwritten and as lost in the next file or block;
+ * that error is kept in writer_totals.error and returned by every later writer_flush() and
+ * writer_close().
  */
 #ifndef QSLOG_WRITER_H
 #define QSLOG_WRITER_H
@@ -21,6 +23,36 @@ struct writer;
 struct clock_pair;
 struct clock_scale;
 
+/* When what has been written goes to the device (docs/format.md, "Power loss"). */
+enum writer_sync {
+	WRITER_SYNC_NONE = 0,	  /* when the kernel likes */
+	WRITER_SYNC_INTERVAL = 1, /* file and tail, by writer_flush(), once a second */
+	WRITER_SYNC_BLOCK = 2	  /* each block before its rows in the tail are given up */
+};
+
+/*
+ * When the file is completed and another one begun, under the same name (file_set.h). All 0: only
+ * by writer_rotate(), and what is at `path` at the beginning is overwritten; else that is kept,
+ * with the next number in its name, and the new file belongs to its set.
+ */
+#define WRITER_ROTATE_BYTES_MIN (64u << 10)
+struct writer_rotation {
+	uint64_t bytes;	  /* no file is longer, but by what is in one block; at least 64 KiB */
+	uint64_t seconds; /* from its beginning; a file without records goes on */
+	uint64_t records; /* no file has more, but by those of one block */
+	uint32_t max_files; /* of the set, the one that is written included: older ones are removed */
+};
+
+/* What happens to the output while it is written. */
+enum writer_event {
+	WRITER_FAILING,	      /* writes fail: `err`. What comes is kept as far as there is room */
+	WRITER_WORKING,	      /* again; `records` could not be kept */
+	WRITER_ROTATED,	      /* `name`: what the file before is called now */
+	WRITER_ROTATE_FAILED, /* `err`; the file goes on, and it will be tried again */
+	WRITER_DELETED,	      /* somebody has deleted the file, and `records` with it; a new one is begun */
+	WRITER_TRUNCATED      /* likewise */
+};
+
 struct writer_options {
 	const char *path;	/* created or truncated; copied */
 	uint32_t block_bytes;	/* rows per sealed block before compression; 0: 1 MiB; 4 KiB..16 MiB */
@@ -30,6 +62,11 @@ struct writer_options {
 	bool own_by_user;	/* give the files to owner_uid:owner_gid (sudo) */
 	uid_t owner_uid;
 	gid_t owner_gid;
+	enum writer_sync sync;
+	struct writer_rotation rotation;
+	/* Called from within functions of the writer; NULL: nobody wants to know. */
+	void (*event)(void *arg, enum writer_event event, int err, uint64_t records, const char *name);
+	void *event_arg;
 	/* For records from before writer_open(): the scale, if it was measured before, and pairs that
 	 * were taken with it, oldest first. Copied. */
 	const struct clock_scale *scale;
@@ -47,6 +84,9 @@ struct writer_journal {
 	void *arg;
 	void (*begin)(void *arg, uint64_t sequence, uint32_t frame);
 	void (*end)(void *arg, bool settled);
+	/* All is settled, and what comes will be in another file, with this id: about to be so (`done`
+	 * false), and then so. */
+	void (*file)(void *arg, const uint8_t file_id[16], bool done);
 };
 
 struct writer_process {
@@ -85,9 +125,11 @@ struct writer_totals {
 	uint64_t lost;		    /* all causes, records_unwritten included */
 	uint64_t lost_by[LOSS_CAUSE_COUNT];
 	uint64_t records_unwritten; /* taken over, but their block could not be written */
-	uint64_t file_bytes;	    /* length of the file */
+	uint64_t file_bytes;	    /* length of the file, or of all of its set since writer_open() */
+	uint32_t files;		    /* how many that is, 1 or more */
 	uint64_t text_bytes;	    /* estimated length of the same records as text lines */
-	int error;		    /* first write error, negative errno, or 0 */
+	int error;		    /* the first for which something could not be kept, negative errno, or 0 */
+	int failing;		    /* of the newest write, as long as none has succeeded since */
 };
 
 int writer_open(struct writer **out, const struct writer_options *options);
@@ -127,7 +169,9 @@ int writer_clock(struct writer *w);
  * next; so this is to be called at intervals in any case. */
 int writer_flush(struct writer *w);
 
-/* Bytes of rows appended since the last seal; for a live view: see writer_tap(). */
+/* Completes the file and begins another. 0; -ESPIPE: it is no regular file; -errno: it goes on. */
+int writer_rotate(struct writer *w);
+
 void writer_totals_get(const struct writer *w, struct writer_totals *out);
 
 /* Called with the uncompressed rows of every frame that writer_flush() or a seal makes readable

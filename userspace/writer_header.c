@@ -19,7 +19,8 @@ static uint8_t *text_put(uint8_t *p, unsigned subtype, const char *text)
 	return p + len;
 }
 
-int writer_header_write(struct writer *w, struct block_out *out)
+int writer_header_write(struct writer *w, struct block_out *out, const struct clock_pair *pair,
+			uint64_t number)
 {
 	uint8_t data[1024], body[2 * VARINT_BYTES_MAX], *p = data;
 	const uint64_t tick_ns = 1;
@@ -34,14 +35,19 @@ int writer_header_write(struct writer *w, struct block_out *out)
 	p = info_extended_put(p, FILE_SUB_FILE_ID, 16);
 	memcpy(p, block_out_file_id(out), 16);
 	p = text_put(p + 16, FILE_SUB_HOST, host);
+	bytes = (uint32_t)(varint_put(body, number) - body);
+	p = info_extended_put(p, FILE_SUB_SET, FILE_SET_ID_BYTES + bytes);
+	memcpy(p, w->set_id, FILE_SET_ID_BYTES);
+	memcpy(p + FILE_SET_ID_BYTES, body, bytes);
+	p += FILE_SET_ID_BYTES + bytes;
 	bytes = (uint32_t)(varint_put(varint_put(body, w->scale.kind), w->scale.hz) - body);
 	p = info_extended_put(p, FILE_SUB_COUNTER, bytes);
 	memcpy(p, body, bytes);
 	p = info_extended_put(p + bytes, FILE_SUB_CLOCK, 20);
-	memcpy(p, &w->pair.ticks, 8);
-	memcpy(p + 8, &w->pair.realtime_ns, 8);
-	memcpy(p + 16, &w->pair.window_ns, 4);
+	memcpy(p, &pair->ticks, 8);
+	memcpy(p + 8, &pair->realtime_ns, 8);
+	memcpy(p + 16, &pair->window_ns, 4);
 	p += 20;
-	return block_out_write(out, FILE_BLOCK_HEADER, NULL, &w->pair, data,
+	return block_out_write(out, FILE_BLOCK_HEADER, NULL, pair, data,
 			       (uint32_t)(p - data));
 }

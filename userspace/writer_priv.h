@@ -5,6 +5,7 @@
 
 #include "block_out.h"
 #include "columns_encode.h"
+#include "file_set.h"
 #include "losses.h"
 #include "rows_encode.h"
 #include "writer.h"
@@ -32,6 +33,28 @@ struct writer {
 	void (*tap)(void *arg, const void *data, uint32_t bytes);
 	void *tap_arg;
 	struct writer_journal journal;
+	int failing;	 /* of the newest write; 0: it went well */
+	int gone;	 /* the file was deleted, and another could not be made for this reason */
+	bool gave_up;	 /* something could not be kept since the last that went well */
+	bool closing;
+	uint32_t seal_at; /* rows at which a block is sealed, or tried again to be */
+	uint32_t seal_entries;
+	uint64_t failing_since_ns, failing_tried_ns, failing_unwritten;
+	struct writer_rotation rotation;
+	bool rotates;	 /* by itself */
+	uint8_t set_id[FILE_SET_ID_BYTES];
+	uint64_t number; /* of the file in its set; 0: none yet */
+	uint64_t file_records; /* sealed in this file */
+	uint64_t file_blocks;
+	uint64_t file_begun_ns, rotate_not_before_ns;
+	uint64_t bytes_before; /* of files that are complete */
+	uint32_t files;
+	enum writer_sync sync;
+	uint64_t synced_ns, looked_ns;
+	struct clock_pair put[2]; /* the last two pairs in rows, the older first */
+	bool bridge_due; /* put[1] is to be in the first block of this file */
+	void (*event)(void *arg, enum writer_event event, int err, uint64_t records, const char *name);
+	void *event_arg;
 	bool pair_fixed; /* the writer of the records is dead: `pair` was its last */
 	struct clock_pair *earlier; /* to be put into the first block, which begins with `pair` */
 	uint32_t earlier_cnt;
@@ -45,7 +68,39 @@ static inline int writer_error(struct writer *w, int err)
 	return err;
 }
 
-/* The first block of a file: what there is to know about it. 0 or -errno. */
-int writer_header_write(struct writer *w, struct block_out *out);
+uint64_t writer_now_ns(void); /* CLOCK_MONOTONIC */
+
+static inline void writer_event(struct writer *w, enum writer_event event, int err,
+				uint64_t records, const char *name)
+{
+	if (w->event)
+		w->event(w->event_arg, event, err, records, name);
+}
+
+/* --- writer.c */
+
+/* Seals the block being built, if any. 0; -errno: it is held, or given up and counted. */
+int writer_seal(struct writer *w);
+/* The rows of the block are in no tail any more. */
+void writer_frames_restart(struct writer *w);
+/* Records, and losses that it told of, that were in the file are not any more. */
+void writer_lost_from_file(struct writer *w, uint64_t records, uint64_t losses);
+
+/* --- writer_header.c */
+
+/* The first block of a file: what there is to know about it; `pair` is its first. 0 or -errno. */
+int writer_header_write(struct writer *w, struct block_out *out, const struct clock_pair *pair,
+			uint64_t number);
+
+/* --- writer_rotate.c */
+
+/* Before the file is created. 0; -EINVAL: out of range; errors of rotation_begin(). */
+int writer_rotation_open(struct writer *w, const struct writer_options *options);
+/* Of the set, as many as are too many. */
+void writer_old_remove(struct writer *w);
+/* After something was sealed, and at flushes. */
+void writer_rotate_if_due(struct writer *w, uint64_t now_ns);
+/* Ten times a second, or `at_once`: is the file still there, and as long as it was? */
+void writer_look(struct writer *w, uint64_t now_ns, bool at_once);
 
 #endif

@@ -37,7 +37,7 @@ find_owner() {
 # userspace files that may know the decoder: the command line's live view.
 uses_decoder='^userspace/(live[a-z_]*|trace_[a-z_]*)\.[ch]$'
 # userspace headers that the decoder may know: the file and the way of records into it.
-for_decoder='^(file_format|varint|hash_index|columns_format|counter|clock_pair|span_stack|(writer|ingest|recover)[a-z_]*)\.h$'
+for_decoder='^(file_format|file_set|varint|hash_index|columns_format|counter|clock_pair|span_stack|(writer|ingest|recover)[a-z_]*)\.h$'
 
 check_include() { # check_include FILE HEADER
 	local file=$1 header=$2 dir=${1%%/*} owner
