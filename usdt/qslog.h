@@ -590,6 +590,13 @@ int qslog_thread_prepare(unsigned int flags);
  * An output that is there already is overwritten if it was closed. If it was not, its writer died:
  * it is recovered and becomes app.qslog.1, or the next number that is free.
  *
+ * Rotation: with one of rotate_bytes, rotate_seconds, rotate_records and max_files, or when qslog_rotate()
+ * is called, app.qslog becomes app.000001.qslog, app.000002.qslog, ... as it is completed; app.qslog is the
+ * one being written, also after a crash in the midst of it. Then an output that is there already is
+ * kept, with the next number. No file is longer than rotate_bytes, but by what is in one block; files
+ * without records are not rotated. max_files removes the oldest of these, and nothing else.
+ * `qslog cat app.qslog` reads all of them.
+ *
  * Snapshot mode (a flight recorder): nobody takes the records out of the threads' memory, which
  * keeps the newest arena_bytes of each thread. Nothing is written, and no thread waits or drops
  * anything, until a dump: qslog_snapshot_dump(), a chosen place in the source, a fatal signal.
@@ -636,8 +643,21 @@ struct qslog_options {
 				    * else none */
 	int snapshot;	      /* 1: on, 0: off; -1: QSLOG_SNAPSHOT=0|1, else off */
 	int snapshot_signals; /* 1: fatal signals dump, 0: not; -1: QSLOG_SNAPSHOT_SIGNALS=0|1, else 1 */
+	/* Rotation. In the environment, sizes and counts may end with K, M, G or T, times with s, m, h or d. */
+	unsigned long long rotate_bytes;   /* 64 KiB..2^60; 0: QSLOG_ROTATE_SIZE, else no limit */
+	unsigned long long rotate_records; /* 0: QSLOG_ROTATE_COUNT, else no limit */
+	unsigned int rotate_seconds;	   /* 1..31536000; 0: QSLOG_ROTATE_TIME, else no limit */
+	unsigned int max_files; /* 1..1000000, the one being written included; 0: QSLOG_MAX_FILES, else all */
+	int sync;	      /* enum qslog_sync; -1: QSLOG_SYNC=none|interval|block, else none */
 };
-#define QSLOG_OPTIONS_INIT {sizeof(struct qslog_options), NULL, -1, 0, 0, -1, NULL, -1, -1}
+#define QSLOG_OPTIONS_INIT {sizeof(struct qslog_options), NULL, -1, 0, 0, -1, NULL, -1, -1, 0, 0, 0, 0, -1}
+
+/* When what the collector has written is on the disk, should the machine die. */
+enum qslog_sync {
+	QSLOG_SYNC_NONE = 0,	 /* when the kernel likes */
+	QSLOG_SYNC_INTERVAL = 1, /* at the latest a second later */
+	QSLOG_SYNC_BLOCK = 2	 /* whole blocks at once; what is not in one yet when the kernel likes */
+};
 
 /* What a thread does that writes faster than the collector takes. (A tracer is never waited for.) */
 enum qslog_on_full {
@@ -651,6 +671,11 @@ int qslog_start(const struct qslog_options *options);
 /* Stops recording, writes what is left, closes the file. 0; -ESRCH: not running; else the first
  * -errno of the output file. Other threads may go on logging: from then on it is off. */
 int qslog_stop(void);
+
+/* Completes the output and begins another one under its name, at once (see above). 0; -ESRCH: not
+ * running; -ESPIPE: it is no regular file; else the -errno why it goes on as it was. Records of before
+ * the call are in the file that is completed. Not for signal handlers. errno is preserved. */
+int qslog_rotate(void);
 
 /*
  * In snapshot mode: writes a dump, and returns when it is there. Other threads go on recording

@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "collector_options.h"
 #include "collector_safe.h"
 #include "collector_snapshot.h"
 #include "counter.h"
@@ -35,14 +36,10 @@
 #include "writer.h"
 #include "writer_state.h"
 
-#define FLUSH_MS_DEFAULT 100
-#define ARENA_BYTES_DEFAULT (1u << 20)
-#define FLUSH_MS_MAX 60000
 #define VISIT_BYTES_BUSY 65536 /* a visit that took less than this may sleep */
 #define FLUSH_RING_SHARE 8     /* so much of a ring since the last flush is reason for one */
 #define SLEEP_RING_SHARE 8     /* no longer than it takes the busiest thread to fill that much */
 #define SLEEP_MIN_NS 200000
-#define OPTIONS_BYTES_0 48     /* of struct qslog_options in 0.1.0 */
 
 static struct collector {
 	pthread_mutex_t lock; /* of start and stop */
@@ -57,6 +54,7 @@ static struct collector {
 	/* answered = requested once everything from before the request is in the file */
 	uint32_t requested, answered;
 	int stop;
+	int rotate; /* is asked for */
 	int unloaded; /* a library was, after everything of it has been requested */
 	bool refused; /* there was no memory to take all that the last visit found */
 	int error; /* of the last flush */
@@ -239,6 +237,8 @@ static void collector_sleep(uint64_t ns)
 static void collector_answer(struct collector *c, uint32_t request)
 {
 	c->error = writer_flush(c->writer);
+	if (__atomic_exchange_n(&c->rotate, 0, __ATOMIC_ACQ_REL) && !c->error)
+		c->error = writer_rotate(c->writer);
 	if (__atomic_exchange_n(&c->unloaded, 0, __ATOMIC_ACQ_REL))
 		ingest_sites_forget(c->process);
 	__atomic_store_n(&c->answered, request, __ATOMIC_RELEASE);
@@ -330,153 +330,13 @@ int qslog_priv_collector_flush(void)
 	return collector_ask(&collector);
 }
 
-/* --- Options. */
-
-static int number_read(const char *text, uint64_t min, uint64_t max, uint64_t *out)
-{
-	char *end;
-
-	errno = 0;
-	*out = strtoull(text, &end, 10);
-	if (errno || end == text || strchr(text, '-'))
-		return -EINVAL;
-	if (*end == 'K' || *end == 'k') {
-		*out <<= 10;
-		end++;
-	} else if (*end == 'M' || *end == 'm') {
-		*out <<= 20;
-		end++;
-	}
-	return *end || *out < min || *out > max ? -EINVAL : 0;
-}
-
-static int level_read(const char *text, size_t length)
-{
-	static const char letters[] = "VDIWEF";
-	static const char *const names[] = {"verbose", "debug", "info", "warn",
-					    "error", "fatal", "off"};
-	int level;
-
-	for (level = 0; level <= QSLOG_LEVEL_COUNT; level++)
-		if ((length == 1 && text[0] == letters[level]) ||
-		    (length == strlen(names[level]) &&
-		     strncasecmp(text, names[level], length) == 0))
-			return level;
-	return -EINVAL;
-}
-
-/* LEVEL, TAG=LEVEL, or several, by commas. Sets those of tags if `set`, and *level where all tags'
- * is among them. */
-static int levels_read(const char *text, bool set, int *level)
-{
-	char tag[QSLOG_LEVEL_TAG_MAX + 2]; /* a * may be behind it */
-	size_t length, tag_length;
-	const char *equals;
-	int found, err;
-
-	for (;; text += length + 1) {
-		length = strcspn(text, ",");
-		equals = memchr(text, '=', length);
-		tag_length = equals ? (size_t)(equals - text) + 1 : 0;
-		found = level_read(text + tag_length, length - tag_length);
-		if (found < 0 || tag_length == 1 || tag_length > sizeof(tag))
-			return -EINVAL;
-		if (!equals)
-			*level = found;
-		if (equals && set) {
-			memcpy(tag, text, tag_length - 1);
-			tag[tag_length - 1] = '\0';
-			err = qslog_set_level(tag, found);
-			if (err)
-				return err;
-		}
-		if (!text[length])
-			return 0;
-	}
-}
-
-static int levels_set(const struct qslog_options *given, int level)
-{
-	const char *text = secure_getenv("QSLOG_LEVEL");
-	int err = qslog_set_level(NULL, level);
-
-	if (!err && text && (!given || given->level == -1))
-		err = levels_read(text, true, &level);
-	return err;
-}
-
-/* Options, then environment, then defaults. `path` gets the output with %p as the pid. */
-static int options_complete(struct qslog_options *o, const struct qslog_options *given,
-			    char path[PATH_MAX])
-{
-	const char *text, *percent;
-	uint64_t number;
-	int len;
-
-	*o = (struct qslog_options)QSLOG_OPTIONS_INIT;
-	if (given) {
-		if (given->size != sizeof(*given) && given->size != OPTIONS_BYTES_0)
-			return -EINVAL;
-		memcpy(o, given, given->size);
-	}
-	if (!o->path)
-		o->path = secure_getenv("QSLOG_FILE");
-	if (!o->path || !*o->path)
-		return -EINVAL;
-	if (o->level == -1) {
-		text = secure_getenv("QSLOG_LEVEL");
-		o->level = QSLOG_LEVEL_VERBOSE;
-		if (text && levels_read(text, false, &o->level))
-			return -EINVAL;
-	}
-	if (o->level < 0 || o->level > QSLOG_LEVEL_COUNT)
-		return -EINVAL;
-	if (!o->flush_ms) {
-		text = secure_getenv("QSLOG_FLUSH_MS");
-		number = FLUSH_MS_DEFAULT;
-		if (text && number_read(text, 1, FLUSH_MS_MAX, &number))
-			return -EINVAL;
-		o->flush_ms = (unsigned int)number;
-	}
-	if (o->flush_ms > FLUSH_MS_MAX)
-		return -EINVAL;
-	if (!o->arena_bytes) {
-		text = secure_getenv("QSLOG_ARENA_SIZE");
-		number = ARENA_BYTES_DEFAULT;
-		if (text && number_read(text, QSLOG_ARENA_BYTES_MIN, QSLOG_ARENA_BYTES_MAX, &number))
-			return -EINVAL;
-		o->arena_bytes = number;
-	}
-	if (o->arena_bytes < QSLOG_ARENA_BYTES_MIN || o->arena_bytes > QSLOG_ARENA_BYTES_MAX ||
-	    (o->arena_bytes & (o->arena_bytes - 1)))
-		return -EINVAL;
-	if (o->on_full == -1) {
-		text = secure_getenv("QSLOG_ON_FULL");
-		o->on_full = QSLOG_ON_FULL_DROP;
-		if (text && strcmp(text, "block") == 0)
-			o->on_full = QSLOG_ON_FULL_BLOCK;
-		else if (text && strcmp(text, "drop") != 0)
-			return -EINVAL;
-	}
-	if (o->on_full != QSLOG_ON_FULL_DROP && o->on_full != QSLOG_ON_FULL_BLOCK)
-		return -EINVAL;
-	if (collector_snapshot_options(o))
-		return -EINVAL;
-	percent = strstr(o->path, "%p");
-	if (percent)
-		len = snprintf(path, PATH_MAX, "%.*s%d%s", (int)(percent - o->path), o->path,
-			       (int)getpid(), percent + 2);
-	else
-		len = snprintf(path, PATH_MAX, "%s", o->path);
-	return len < PATH_MAX ? 0 : -ENAMETOOLONG;
-}
-
 /* --- Start and stop. */
 
-static int output_open(struct collector *c, const char *path)
+static int output_open(struct collector *c, const char *path,
+		       const struct collector_output *output)
 {
 	const struct writer_options options = {
-		.path = path, .tail = true,
+		.path = path, .tail = true, .sync = output->sync, .rotation = output->rotation,
 		.counter_kind = counter_kind_of(qslog_priv_clock()),
 	};
 	const struct ingest_source source = {
@@ -605,6 +465,7 @@ static void write_signals_restore(const sigset_t *saved, const sigset_t *pending
 int qslog_start(const struct qslog_options *options)
 {
 	struct collector *c = &collector;
+	struct collector_output output;
 	struct qslog_options complete;
 	int saved_errno = errno, err, cancel;
 	sigset_t saved, pending;
@@ -613,7 +474,7 @@ int qslog_start(const struct qslog_options *options)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	write_signals_block(&saved, &pending);
 	pthread_mutex_lock(&c->lock);
-	err = options_complete(&complete, options, path);
+	err = collector_options_complete(&complete, &output, options, path);
 	if (err)
 		goto out;
 	if (collector_runs(c) || collector_snapshot_runs()) {
@@ -628,16 +489,16 @@ int qslog_start(const struct qslog_options *options)
 		collector_safe_end(&c->safe, false);
 	qslog_priv_process.arena_bytes = complete.arena_bytes;
 	if (complete.snapshot) {
-		err = levels_set(options, complete.level);
+		err = collector_levels_set(options, complete.level);
 		if (!err)
 			err = collector_snapshot_start(&complete);
 		goto out;
 	}
-	err = recover_predecessor(path);
+	err = recover_predecessor(path, output.rotates);
 	if (!err)
-		err = output_open(c, path);
+		err = output_open(c, path, &output);
 	if (!err)
-		err = levels_set(options, complete.level);
+		err = collector_levels_set(options, complete.level);
 	if (!err)
 		err = collector_start(c, &complete);
 	if (err)
@@ -697,6 +558,19 @@ __attribute__((constructor(101))) static void collector_from_environment(void)
 	err = qslog_start(NULL);
 	if (err && debug_enabled())
 		fprintf(stderr, "qslog: QSLOG_FILE=%s: cannot start: %s\n", path, strerror(-err));
+}
+
+int qslog_rotate(void)
+{
+	struct collector *c = &collector;
+	int saved_errno = errno, err;
+
+	if (!collector_runs(c) || pthread_equal(pthread_self(), c->thread))
+		return -ESRCH;
+	__atomic_store_n(&c->rotate, 1, __ATOMIC_RELEASE);
+	err = collector_ask(c);
+	errno = saved_errno;
+	return err;
 }
 
 /* Late: other destructors may still log. */

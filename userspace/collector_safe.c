@@ -105,6 +105,22 @@ static void write_end(void *arg, bool settled)
 	}
 }
 
+/* What was written before is settled, and nothing of it is in the other file. */
+static void write_file(void *arg, const uint8_t file_id[16], bool done)
+{
+	struct collector_safe *s = arg;
+	struct safe_write none = {.sequence = UINT64_MAX, .frame = SAFE_NO_FRAME};
+	struct writer_state state;
+
+	if (done) {
+		writer_state_get(s->writer, &state);
+		none.thread_cnt = state.thread_cnt;
+		none.format_cnt = state.format_cnt;
+		safe_memory_write_begin(s->memory, &none);
+	}
+	safe_memory_file(s->memory, file_id, done);
+}
+
 void collector_safe_hook(struct collector_safe *s, struct safe_memory *memory)
 {
 	s->memory = memory;
@@ -119,7 +135,8 @@ int collector_safe_begin(struct collector_safe *s, struct writer *writer,
 			 struct ingest_process *process, const char *path,
 			 const struct writer_process *facts, uint64_t ring_bytes)
 {
-	const struct writer_journal journal = {.arg = s, .begin = write_begin, .end = write_end};
+	const struct writer_journal journal = {.arg = s, .begin = write_begin, .end = write_end,
+					.file = write_file};
 	struct safe_memory *memory = NULL;
 	struct writer_state state;
 	struct stat st;

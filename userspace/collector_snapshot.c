@@ -343,7 +343,7 @@ int collector_snapshot_start(const struct qslog_options *o)
 	if (!err)
 		err = dumper_open(&s->dumper, o->path);
 	if (!err)
-		err = recover_predecessor(s->dumper.path);
+		err = recover_predecessor(s->dumper.path, false);
 	if (err)
 		goto fail;
 	memory_begin(s);

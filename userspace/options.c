@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "output_options.h"
 #include "qslog_abi.h"
 
 #ifndef QSLOG_VERSION
@@ -42,6 +43,12 @@ static const char usage_text[] =
 	"      --ring-size BYTES  size of the ring buffer from the kernel, power of two with K or M\n"
 	"                         (default: 32M)\n"
 	"      --flush-ms MS      how soon a quiet program's records are in the file (default: 100)\n"
+	"      --rotate-size BYTES    begin another FILE when it has this size (64K or more, with K M G T)\n"
+	"      --rotate-time TIME     or is this old (seconds, or with s m h d)\n"
+	"      --rotate-count RECORDS or has so many records (with K M G T)\n"
+	"      --max-files N      keep the newest N files; without, all are kept\n"
+	"      --sync WHEN        none: the kernel decides when what was written is on the disk\n"
+	"                         (default); interval: once a second; block: after each block\n"
 	"      --strict           exit with 3 if records were lost\n"
 	"      --check            say what this kernel and these capabilities can do, and what to do\n"
 	"                         about the rest; traces nothing; exit status 0 if tracing works\n"
@@ -50,6 +57,9 @@ static const char usage_text[] =
 	"  -h, --help             this text\n"
 	"  -V, --version          the version\n"
 	"\n"
+	"With a --rotate option or --max-files, a FILE that is there is kept: completed files are called\n"
+	"NAME.000001.qslog, NAME.000002.qslog, ... SIGHUP begins another file in any case.\n"
+	"\n"
 	"Reads with: qslog cat FILE. Kernel 5.18 or later with BTF. Needs root; from kernel 6.10 on\n"
 	"CAP_BPF and CAP_PERFMON will do, and CAP_SYS_PTRACE for processes of other users.\n"
 	"The last line on standard error is: records=N lost=N bytes=N ratio=R.R file=F\n"
@@ -57,7 +67,8 @@ static const char usage_text[] =
 	"Exit status: 0 the file is complete; 1 failure; 2 wrong usage; 3 records were lost, and\n"
 	"--strict was given. With -- COMMAND, the command's own exit status is not passed on.\n";
 
-enum { OPT_LIVE = 256, OPT_RING_SIZE, OPT_STRICT, OPT_FLUSH_MS, OPT_CHECK };
+enum { OPT_LIVE = 256, OPT_RING_SIZE, OPT_STRICT, OPT_FLUSH_MS, OPT_CHECK,
+       OPT_ROTATE_SIZE, OPT_ROTATE_TIME, OPT_ROTATE_COUNT, OPT_MAX_FILES, OPT_SYNC };
 
 static int usage_error(const char *what, const char *value)
 {
@@ -169,6 +180,28 @@ static int tag_add(struct options *o, const char *tag)
 	return 0;
 }
 
+/* What becomes of the output. */
+static int output_take(struct options *o, int option, const char *value)
+{
+	switch (option) {
+	case OPT_ROTATE_SIZE:
+		return output_size_parse(value, &o->rotation.bytes) ?
+		       usage_error("not a size of 64K or more", value) : 0;
+	case OPT_ROTATE_TIME:
+		return output_time_parse(value, &o->rotation.seconds) ?
+		       usage_error("not a time (1 second to 365 days: 90, 15m, 1h, 7d)", value) : 0;
+	case OPT_ROTATE_COUNT:
+		return output_count_parse(value, &o->rotation.records) ?
+		       usage_error("not a number of records", value) : 0;
+	case OPT_MAX_FILES:
+		return output_files_parse(value, &o->rotation.max_files) ?
+		       usage_error("not a number of files (1 to 1000000)", value) : 0;
+	default:
+		return output_sync_parse(value, &o->sync) ?
+		       usage_error("not one of none, interval, block", value) : 0;
+	}
+}
+
 static int option_take(struct options *o, int option, const char *value)
 {
 	switch (option) {
@@ -190,6 +223,12 @@ static int option_take(struct options *o, int option, const char *value)
 		return bytes_parse(value, &o->ring_bytes);
 	case OPT_FLUSH_MS:
 		return ms_parse(value, &o->flush_ms);
+	case OPT_ROTATE_SIZE:
+	case OPT_ROTATE_TIME:
+	case OPT_ROTATE_COUNT:
+	case OPT_MAX_FILES:
+	case OPT_SYNC:
+		return output_take(o, option, value);
 	case OPT_CHECK:
 		o->check = true;
 		return 0;
@@ -225,6 +264,11 @@ int options_parse(struct options *o, int argc, char **argv)
 		{"live", no_argument, NULL, OPT_LIVE},
 		{"ring-size", required_argument, NULL, OPT_RING_SIZE},
 		{"flush-ms", required_argument, NULL, OPT_FLUSH_MS},
+		{"rotate-size", required_argument, NULL, OPT_ROTATE_SIZE},
+		{"rotate-time", required_argument, NULL, OPT_ROTATE_TIME},
+		{"rotate-count", required_argument, NULL, OPT_ROTATE_COUNT},
+		{"max-files", required_argument, NULL, OPT_MAX_FILES},
+		{"sync", required_argument, NULL, OPT_SYNC},
 		{"strict", no_argument, NULL, OPT_STRICT},
 		{"check", no_argument, NULL, OPT_CHECK},
 		{"quiet", no_argument, NULL, 'q'},

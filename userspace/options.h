@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "writer.h"
+
 struct options {
 	pid_t *pids;		/* -p */
 	unsigned int pid_cnt;
@@ -19,6 +21,8 @@ struct options {
 	uint32_t ring_bytes;	/* --ring-size */
 	uint32_t flush_ms;	/* --flush-ms */
 	bool live, quiet, strict;
+	struct writer_rotation rotation; /* --rotate-*, --max-files */
+	enum writer_sync sync;		 /* --sync */
 	bool check; /* --check, and nothing else */
 	unsigned int verbose;
 };

@@ -26,6 +26,7 @@ struct recovery {
 	struct recover_walk walk;
 	struct tail_in tail;
 	struct recover_memory memory;
+	bool next; /* the memory knows the file only as the one that was about to be begun */
 	struct recover_result *result;
 };
 
@@ -67,11 +68,11 @@ static int memory_try(void *arg, const char *path)
 	struct recovery *r = arg;
 	int err = recover_memory_open(&r->memory, path, r->owner, &r->result->pid);
 
-	if (err == -EBUSY && r->memory.file_key == r->walk.file_key)
+	if (err == -EBUSY && recover_memory_about(&r->memory, r->walk.file_key, &r->next))
 		return err;
 	if (err) /* of another process, or none of ours */
 		return err == -ENOMEM ? err : 0;
-	if (r->memory.file_key == r->walk.file_key)
+	if (recover_memory_about(&r->memory, r->walk.file_key, &r->next))
 		return 1;
 	recover_memory_close(&r->memory, false);
 	return 0;
@@ -85,7 +86,7 @@ static int memory_open(struct recovery *r, const char *path)
 		ret = recover_memory_open(&r->memory, path, r->owner, &r->result->pid);
 		if (ret)
 			return ret;
-		return r->memory.file_key == r->walk.file_key ? 0 : -ESTALE;
+		return recover_memory_about(&r->memory, r->walk.file_key, &r->next) ? 0 : -ESTALE;
 	}
 	ret = recover_memory_each(r->path, memory_try, r);
 	if (ret != -EBUSY)
@@ -147,7 +148,8 @@ static int file_append(struct recovery *r)
 		result->from_tail = r->tail.record_cnt;
 	}
 	if (!err && memory) {
-		err = recover_memory_take(&r->memory, writer, &r->walk, &r->tail, &counts);
+		err = recover_memory_take(&r->memory, writer, r->next ? NULL : &r->walk, &r->tail,
+					  &counts);
 		if (!err)
 			err = writer_flush(writer);
 		result->from_memory = counts.records;
@@ -198,6 +200,9 @@ int recover_file(const char *path, const char *memory, struct recover_result *re
 		err = r.tail.unreadable;
 	if (err)
 		goto cleanup;
+	/* Closed for another one that never came to be: then what was meant for that goes into it. */
+	if (r.walk.closed && r.memory.fd >= 0 && r.memory.has_next && !r.next)
+		r.walk.closed = false;
 	result->was_closed = r.walk.closed;
 	result->records = r.walk.records;
 	if (!r.walk.closed) {
@@ -218,7 +223,7 @@ cleanup:
 
 /* --- The next start. */
 
-/* 1: a .qslog file that was not closed; 0: none, or closed; -EBUSY: somebody writes it. */
+/* 1: a .qslog file; 0: none; -EBUSY: somebody writes it. */
 static int predecessor_look(const char *path)
 {
 	struct recover_result ignored = { 0 };
@@ -233,7 +238,7 @@ static int predecessor_look(const char *path)
 	if (!err)
 		err = file_lock(&r);
 	if (!err)
-		err = !r.walk.closed;
+		err = 1;
 	else if (err != -EBUSY)
 		err = 0; /* it is not there, or no file of ours: that is for the writer to see */
 	recover_walk_fini(&r.walk);
@@ -272,7 +277,7 @@ static int aside_rename(const char *path)
 	return rename(tail, to_tail) != 0 && errno != ENOENT ? -errno : 0;
 }
 
-int recover_predecessor(const char *path)
+int recover_predecessor(const char *path, bool in_place)
 {
 	struct recover_result result;
 	int ret = predecessor_look(path);
@@ -285,7 +290,7 @@ int recover_predecessor(const char *path)
 		if (ret == -EBUSY)
 			return ret;
 		/* `qslog recover` says what is wrong, should it not be whole */
-		ret = aside_rename(path);
+		ret = in_place || (!ret && result.was_closed) ? 0 : aside_rename(path);
 	}
 	/* Where that fails it is still there. */
 	(void)recover_snapshots(path, NULL, true, NULL, NULL, &pid);

@@ -38,8 +38,8 @@ int recover_file(const char *path, const char *memory, struct recover_result *re
 /* Before `path` is created: a file that is there and was not closed is recovered and becomes
  * PATH.1, or the next number that is free. 0 also where there is none; -EBUSY: somebody writes it;
  * -errno of the renaming. A file that cannot be recovered is renamed all the same. What a process in
- * snapshot mode has left becomes such a file, too, if it can. */
-int recover_predecessor(const char *path);
+ * snapshot mode has left becomes such a file, too, if it can. `in_place`: it keeps its name. */
+int recover_predecessor(const char *path, bool in_place);
 
 /*
  * What processes in snapshot mode have left whose output was to be `path`, where %n may stand for

@@ -82,7 +82,9 @@ static int header_load(struct recover_memory *m)
 		return -EPROTONOSUPPORT;
 	if (!header_valid(h))
 		return -EBADMSG;
-	memcpy(&m->file_key, h->file_id, sizeof(m->file_key));
+	memcpy(&m->file_key, h->file_cnt ? h->files[h->file_cnt % 2] : h->file_id, sizeof(m->file_key));
+	m->has_next = h->file_pending && h->file_pending == h->file_cnt + 1;
+	memcpy(&m->next_key, h->files[h->file_pending % 2], sizeof(m->next_key));
 	room = (m->size - SAFE_ARENAS_OFF) / (QSLOG_ARENA_HEADER_BYTES + h->ring_bytes);
 	m->arena_cnt = h->arena_cnt < room ? h->arena_cnt : (uint32_t)room;
 	err = string_read(m->fd, m->output, SAFE_PATH_BYTES, SAFE_PATH_OFF);
@@ -93,6 +95,12 @@ static int header_load(struct recover_memory *m)
 	if (!err)
 		err = string_read(m->fd, m->command, SAFE_COMMAND_BYTES, SAFE_COMMAND_OFF);
 	return err;
+}
+
+bool recover_memory_about(const struct recover_memory *m, uint64_t file_key, bool *next)
+{
+	*next = m->has_next && m->next_key == file_key;
+	return *next || m->file_key == file_key;
 }
 
 /* Does this very process have the file mapped? Then it must not even be opened: closing it again

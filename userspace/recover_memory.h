@@ -20,7 +20,10 @@ struct recover_memory {
 	char *path;
 	uid_t owner;
 	gid_t group;
-	uint64_t size, file_key;
+	uint64_t size;
+	uint64_t file_key;  /* of the output */
+	uint64_t next_key;  /* of the file that was about to follow it; */
+	bool has_next;	    /* there is one */
 	uint32_t arena_cnt;
 	struct safe_header header;
 	char output[SAFE_PATH_BYTES], name[SAFE_NAME_BYTES], exe[SAFE_EXE_BYTES];
@@ -34,6 +37,8 @@ struct recover_memory {
  * errors of open and read. After any error nothing is left open.
  */
 int recover_memory_open(struct recover_memory *m, const char *path, uid_t owner, pid_t *pid);
+/* Is it about the file with this key? *next: about that which was about to become the output. */
+bool recover_memory_about(const struct recover_memory *m, uint64_t file_key, bool *next);
 void recover_memory_close(struct recover_memory *m, bool remove);
 
 /* Exactly `bytes`; 0; -EBADMSG: the file ends before; -errno. */
@@ -51,8 +56,9 @@ struct recover_counts {
 	uint32_t damaged; /* arenas of which something could not be understood */
 };
 
-/* Hands the writer what is not in the file yet; `walk` and `tail` say what is. In snapshot mode, where
- * they are not used (NULL), all that there is: `writer` begins a file then. */
+/* Hands the writer what is not in the file yet; `walk` and `tail` say what is. `walk` NULL: nothing
+ * was ever begun to be written to this file. In snapshot mode, where they are not used, all that there is:
+ * `writer` begins a file then. */
 int recover_memory_take(const struct recover_memory *m, struct writer *writer,
 			const struct recover_walk *walk, const struct tail_in *tail,
 			struct recover_counts *counts);

@@ -315,7 +315,7 @@ int recover_memory_take(const struct recover_memory *m, struct writer *writer,
 	uint32_t i;
 	int err, index;
 
-	t.written = !m->header.snapshot && last_write_found(&m->header, walk, tail);
+	t.written = !m->header.snapshot && walk && last_write_found(&m->header, walk, tail);
 	t.data = malloc(m->header.ring_bytes);
 	modules = malloc((size_t)m->header.module_bytes + 1);
 	err = t.data && modules ? 0 : -ENOMEM;

@@ -213,7 +213,7 @@ int recover_walk_read(struct recover_walk *w, int fd, uint64_t limit)
 		ret = trailer_at(w, fd, limit, offset);
 		if (ret > 0 && offset + sizeof(struct file_trailer) == limit) {
 			w->closed = true;
-			w->end = limit;
+			w->end = offset; /* should it go on, the trailer goes */
 			return 0;
 		}
 		if (ret >= 0)

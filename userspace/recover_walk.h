@@ -14,7 +14,8 @@
 struct recover_walk {
 	uint64_t file_key;
 	bool closed;		/* has its trailer: there is nothing to do */
-	uint64_t end;		/* the next block goes here; what follows is the rest of a torn write */
+	uint64_t end;		/* the next block goes here; what follows is the rest of a torn write, or
+				 * the trailer */
 	uint64_t torn_bytes;
 	uint64_t torn_records;	/* as far as its header is there */
 	uint64_t last_sequence; /* of any block */

@@ -86,6 +86,11 @@ struct safe_header {
 	uint32_t snapshot;	/* 1: it is */
 	uint32_t dumped;	/* 1: for a fatal signal a dump was written (safe_arena.pending_pos) */
 	struct safe_past past;
+	/* Rotation: the output may be another file by now than that of file_id, which was the first. It is
+	 * files[file_cnt % 2] once file_cnt > 0; and if file_pending == file_cnt + 1 it was about to
+	 * become files[file_pending % 2], with all that the one before was to have in it. */
+	uint64_t file_cnt, file_pending;
+	uint8_t files[2][16];
 };
 
 /* An executable mapping of a file. A later one counts for more than an earlier one. */
@@ -130,7 +135,7 @@ struct safe_arena {
 
 _Static_assert(sizeof(struct safe_write) == 24, "safe_write");
 _Static_assert(sizeof(struct safe_clock) == 24, "safe_clock");
-_Static_assert(sizeof(struct safe_header) == 800, "safe_header");
+_Static_assert(sizeof(struct safe_header) == 848, "safe_header");
 _Static_assert(sizeof(struct safe_header) <= SAFE_PATH_OFF, "room");
 _Static_assert(offsetof(struct safe_header, counter0) == 56, "safe_header.counter0");
 _Static_assert(sizeof(struct safe_module) == 64, "safe_module");

@@ -373,6 +373,21 @@ void safe_memory_write_begin(struct safe_memory *m, const struct safe_write *wri
 	__atomic_store_n(&h->write_cnt, h->write_cnt + 1, __ATOMIC_RELEASE);
 }
 
+void safe_memory_file(struct safe_memory *m, const uint8_t file_id[16], bool done)
+{
+	struct safe_header *h = m->header;
+	const uint64_t next = h->file_cnt + 1;
+
+	if (done) {
+		__atomic_store_n(&h->file_cnt, next, __ATOMIC_RELEASE);
+		return;
+	}
+	__atomic_store_n(&h->file_pending, 0, __ATOMIC_RELEASE); /* an attempt before this */
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	memcpy(h->files[next % 2], file_id, sizeof(h->files[0]));
+	__atomic_store_n(&h->file_pending, next, __ATOMIC_RELEASE);
+}
+
 void safe_memory_clock(struct safe_memory *m, const struct clock_scale *scale,
 		       const struct clock_pair *pair)
 {

@@ -44,6 +44,8 @@ int safe_memory_slabs(struct safe_memory *m, const struct qslog_site_slab *newes
 /* The journal: the number of the write that comes next, and its beginning. */
 uint64_t safe_memory_write_next(const struct safe_memory *m);
 void safe_memory_write_begin(struct safe_memory *m, const struct safe_write *write);
+/* The output is about to become another file (`done` false), and then is that. */
+void safe_memory_file(struct safe_memory *m, const uint8_t file_id[16], bool done);
 /* What time it is; the scale may have been moved. */
 void safe_memory_clock(struct safe_memory *m, const struct clock_scale *scale,
 		       const struct clock_pair *pair);

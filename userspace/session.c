@@ -6,6 +6,7 @@
 #include "session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@
 #include "launch.h"
 #include "live.h"
 #include "targets.h"
+#include "trace_output.h"
 
 #define CONSUME_BYTES (4 << 20)	/* of chunks between two looks at the other events */
 #define STATUS_MS 500
@@ -41,9 +43,11 @@ struct session {
 	struct writer_totals totals;
 	int epoll, timer, signals;
 	sigset_t signals_before;
+	bool terminal; /* it had one at the beginning */
 	uint64_t started_ms, status_ms;
 	uint32_t counter_kind; /* enum file_counter_kind of the file's times; 0: not known yet */
-	bool status_shown, error_said, clock_said;
+	bool status_shown, clock_said;
+	struct trace_output trace_output;
 	char output[PATH_MAX];
 };
 
@@ -212,23 +216,14 @@ static void output_name(struct session *s)
 static int output_open(struct session *s, struct why *why)
 {
 	const struct ingest_filter filter = {s->options->level, s->options->tags};
-	const char *uid = getenv("SUDO_UID"), *gid = getenv("SUDO_GID");
-	struct writer_options options = {
-		.path = s->output, .tail = true, .counter_kind = s->counter_kind,
-	};
 	int err;
 
 	targets_counter_set(s->targets, s->counter_kind);
 	output_name(s);
-	if (geteuid() == 0 && uid && gid) {
-		options.own_by_user = true;
-		options.owner_uid = (uid_t)strtoul(uid, NULL, 10);
-		options.owner_gid = (gid_t)strtoul(gid, NULL, 10);
-	}
-	err = writer_open(&s->writer, &options);
+	s->trace_output = (struct trace_output){s->output, session_say, s, s->options->quiet};
+	err = trace_output_open(&s->writer, &s->trace_output, s->options, s->counter_kind, why);
 	if (err)
-		return why_set(why, err, "cannot create the output %s: %s", s->output,
-			       strerror(-err));
+		return err;
 	err = ingest_open(&s->ingest, s->writer, &filter);
 	if (!err)
 		err = targets_ingest(s->targets, s->writer, s->ingest);
@@ -275,6 +270,15 @@ static int targets_start(struct session *s, struct why *why)
 	return targets_add(s->targets, s->launch.pid, why);
 }
 
+static bool terminal_there(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 int session_open(struct session **out, const struct options *options, struct why *why)
 {
 	struct session *s = calloc(1, sizeof(*s));
@@ -290,6 +294,7 @@ int session_open(struct session **out, const struct options *options, struct why
 		return -ENOMEM;
 	s->options = options;
 	s->epoll = s->timer = s->signals = -1;
+	s->terminal = terminal_there();
 	kernel.arg = s;
 	err = kernel_check(why);
 	if (!err)
@@ -339,16 +344,6 @@ static void status_show(struct session *s, uint64_t now)
 	s->status_shown = true;
 }
 
-static void output_error_say(struct session *s, int err)
-{
-	if (!err || s->error_said)
-		return;
-	status_clear(s);
-	fprintf(stderr, "qslog-trace: %s: %s; what cannot be written is counted as lost, the "
-		"program is not affected\n", s->output, strerror(-err));
-	s->error_said = true;
-}
-
 static void tick(struct session *s)
 {
 	uint64_t expirations, now = monotonic_ms();
@@ -357,8 +352,27 @@ static void tick(struct session *s)
 	(void)kernel_pull(s->kernel, false);
 	(void)kernel_consume(s->kernel, CONSUME_BYTES);
 	targets_tick(s->targets, now);
-	output_error_say(s, writer_flush(s->writer));
+	(void)writer_flush(s->writer); /* its events say it */
 	status_show(s, now);
+}
+
+/* The kernel has sent the signal, or a shell that got it from the kernel. */
+static bool terminal_gone(const struct session *s, int32_t code)
+{
+	return code == SI_KERNEL || (s->terminal && !terminal_there());
+}
+
+/* True: the session is to end. SIGHUP asks for another file, but where the terminal has gone. */
+static bool signal_take(struct session *s)
+{
+	struct signalfd_siginfo taken;
+
+	while (read(s->signals, &taken, sizeof(taken)) == (ssize_t)sizeof(taken)) {
+		if (taken.ssi_signo != SIGHUP || terminal_gone(s, taken.ssi_code))
+			return true;
+		(void)writer_rotate(s->writer); /* its events say how it went */
+	}
+	return false;
 }
 
 int session_run(struct session *s, enum session_end *end, struct why *why)
@@ -385,7 +399,7 @@ int session_run(struct session *s, enum session_end *end, struct why *why)
 		for (i = 0; i < n; i++) {
 			if (events[i].data.fd == s->timer) {
 				tick(s);
-			} else if (events[i].data.fd == s->signals) {
+			} else if (events[i].data.fd == s->signals && signal_take(s)) {
 				*end = SESSION_INTERRUPTED;
 				return 0;
 			} else if (events[i].data.fd == targets_fd(s->targets)) {

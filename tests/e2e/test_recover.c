@@ -469,9 +469,9 @@ static void nothing_to_do(void **state)
 	assert_int_equal(recover_file(name, NULL, &result), -EBADMSG);
 	file_store(name, "", 0);
 	assert_int_equal(recover_file(name, NULL, &result), -EBADMSG);
-	assert_int_equal(recover_predecessor(name), 0);
+	assert_int_equal(recover_predecessor(name, false), 0);
 	assert_int_equal(access(name, F_OK), 0);
-	assert_int_equal(recover_predecessor(e2e_path("missing")), 0);
+	assert_int_equal(recover_predecessor(e2e_path("missing"), false), 0);
 }
 
 int main(void)

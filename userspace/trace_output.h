@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* trace_output.h - the output of the tracer: how it is opened, and what the user is told about it. */
+#ifndef QSLOG_TRACE_OUTPUT_H
+#define QSLOG_TRACE_OUTPUT_H
+
+#include <stdarg.h>
+
+#include "options.h"
+#include "why.h"
+#include "writer.h"
+
+struct trace_output {
+	const char *path;
+	void (*say)(void *arg, const char *format, va_list args); /* a line */
+	void *arg;
+	bool quiet; /* errors only */
+};
+
+/* `t` and what it points to stay as long as the writer is open. */
+int trace_output_open(struct writer **out, struct trace_output *t, const struct options *options,
+		      uint32_t counter_kind, struct why *why);
+
+#endif
