@@ -124,7 +124,7 @@ FIXTURE_PROGRAMS := $(filter-out $(FIXTURE_LIBS),$(FIXTURE_SRCS))
 FIXTURES := $(FIXTURE_PROGRAMS:%.c=$(O)/%) $(FIXTURE_PROGRAMS:%.c=$(O)/%.inproc) \
 	    $(FIXTURE_LIBS:%.c=$(O)/%.so)
 # Scripts that others source, by these names, are not tests.
-NOT_TESTS := %/lib.sh %/common.sh %/helpers.sh
+NOT_TESTS := %/lib.sh %/common.sh %/helpers.sh %/fuzz/run.sh
 # What the cross build for arm64 links with, and whether deps.sh can get it: not where the tests run
 # on arm64 anyway, and not where there is no apt-get.
 ARM64_ROOT := $(abspath $(O))/arm64-root
@@ -176,7 +176,7 @@ tests: $(UNIT_TESTS) $(E2E_TESTS) $(FIXTURES) $(GOLDEN_TOOLS) ## build the tests
 .PHONY: check-run
 check-run:
 	$(Q)$(TEST_ENV) tests/run.sh $(UNIT_TESTS) $(call SCRIPT_TESTS,layering abi cli) \
-		$(E2E_TESTS) $(call SCRIPT_TESTS,e2e)
+		$(E2E_TESTS) $(call SCRIPT_TESTS,e2e fuzz)
 
 ifneq ($(wildcard scripts/demo.sh),)
 DYNAMIC_HELP += "demo         set up, build, and show what it does"
@@ -223,9 +223,10 @@ FORMATTED := $(wildcard usdt/*.[ch] userspace/*.[ch] decoder/*.[ch] bpf/*.[ch] b
 	     bench/*/*.[ch] bench/*/*/*.[ch] examples/*.[ch] examples/*/*.[ch] tests/*/*.[ch])
 
 # All that a fuzz target is linked with is compiled anew with clang, its instrumentation and
-# sanitizers, and without the verification of checksums (file_hash_fits() in file_format.h).
+# sanitizers, and without the verification of checksums (file_hash_fits() in file_format.h). It does not
+# look for files of other processes (SAFE_DIR).
 FUZZ_FLAGS = O=$(O)/fuzz CC='$(CLANG)' SAN=fuzzer-no-link,address,undefined CFLAGS='-O1 -g' \
-	     CPPFLAGS='-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION'
+	     CPPFLAGS='-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION -DSAFE_DIR=\"/nonexistent\"'
 .PHONY: fuzz
 fuzz: ## fuzz each target for SECONDS (60), or only FUZZ=NAME; corpora stay in build/fuzz/corpus
 	$(Q)DEPS='$(or $(DEPS),yes)' CLANG='$(CLANG)' scripts/deps.sh fuzz

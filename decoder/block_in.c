@@ -21,12 +21,13 @@
 #define SCAN_BYTES (256u << 10)
 #define FIRST_HEADER_WITHIN ((uint64_t)64 << 20) /* else it is some other kind of file */
 
-int read_exactly(int fd, void *data, size_t bytes, uint64_t offset)
+int block_in_read(struct block_in *in, void *data, size_t bytes, uint64_t offset)
 {
 	uint8_t *p = data;
 
+	in->read_bytes += bytes;
 	while (bytes) {
-		ssize_t n = pread(fd, p, bytes, (off_t)offset);
+		ssize_t n = pread(in->fd, p, bytes, (off_t)offset);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -54,14 +55,15 @@ const char *block_in_header(struct block_in *in, uint64_t offset, struct file_bl
 
 	if (in->size < sizeof(*h) || offset > in->size - sizeof(*h))
 		return "the file ends within a block header";
-	if (read_exactly(in->fd, data, sizeof(*h), offset) != 0)
+	if (block_in_read(in, data, sizeof(*h), offset) != 0)
 		return "a block header cannot be read";
 	memcpy(h, data, sizeof(*h));
 	if (memcmp(h->magic, FILE_BLOCK_MAGIC, FILE_MAGIC_BYTES) != 0)
 		return "no block begins here";
 	if (h->header_bytes < sizeof(*h) || h->header_bytes > sizeof(data) ||
 	    h->header_bytes > in->size - offset ||
-	    read_exactly(in->fd, data, h->header_bytes, offset) != 0 ||
+	    block_in_read(in, data + sizeof(*h), h->header_bytes - sizeof(*h),
+			  offset + sizeof(*h)) != 0 ||
 	    !file_hash_fits(h->checksum, (uint32_t)XXH3_64bits(data + 12, h->header_bytes - 12u)))
 		return "a block header is damaged";
 	if (h->stored_bytes > FILE_RAW_BYTES_MAX || h->raw_bytes > FILE_RAW_BYTES_MAX ||
@@ -72,11 +74,28 @@ const char *block_in_header(struct block_in *in, uint64_t offset, struct file_bl
 	return NULL;
 }
 
-const char *block_in_payload(struct block_in *in, uint64_t offset,
-			     const struct file_block_header *h, uint8_t **out, int *err)
+/* NULL: no memory. */
+static uint8_t *buffer_room(uint8_t **data, size_t *cap, size_t bytes)
 {
-	uint8_t *stored = NULL, *raw = NULL;
-	const char *what = NULL;
+	if (!*data || *cap < bytes) {
+		free(*data);
+		*data = malloc(bytes + 1);
+		*cap = bytes;
+	}
+	return *data;
+}
+
+void block_buffer_fini(struct block_buffer *b)
+{
+	ZSTD_freeDCtx(b->zstd);
+	free(b->stored);
+	free(b->raw);
+	memset(b, 0, sizeof(*b));
+}
+
+const char *block_in_payload(struct block_in *in, uint64_t offset,
+			     const struct file_block_header *h, struct block_buffer *b, int *err)
+{
 	size_t n;
 
 	*err = 0;
@@ -90,87 +109,65 @@ const char *block_in_payload(struct block_in *in, uint64_t offset,
 		return "a block contradicts itself about its length";
 	if (h->stored_bytes > in->size - offset - h->header_bytes)
 		return "the file ends within a block";
-	stored = malloc(h->stored_bytes + 1u);
-	if (!stored) {
+	if (!b->zstd)
+		b->zstd = ZSTD_createDCtx();
+	if (!b->zstd || !buffer_room(&b->stored, &b->stored_cap, h->stored_bytes)) {
 		*err = -ENOMEM;
 		return NULL;
 	}
-	if (read_exactly(in->fd, stored, h->stored_bytes, offset + h->header_bytes) != 0) {
-		what = "a block cannot be read";
-		goto cleanup;
-	}
-	if (!file_hash_fits(h->payload_hash, XXH3_64bits(stored, h->stored_bytes))) {
-		what = "the content of a block is damaged";
-		goto cleanup;
-	}
-	if (h->compression == FILE_COMPRESSION_NONE) {
-		*out = stored;
+	if (block_in_read(in, b->stored, h->stored_bytes, offset + h->header_bytes) != 0)
+		return "a block cannot be read";
+	if (!file_hash_fits(h->payload_hash, XXH3_64bits(b->stored, h->stored_bytes)))
+		return "the content of a block is damaged";
+	b->data = b->stored;
+	b->bytes = h->raw_bytes;
+	if (h->compression == FILE_COMPRESSION_NONE)
+		return NULL;
+	if (!buffer_room(&b->raw, &b->raw_cap, h->raw_bytes)) {
+		*err = -ENOMEM;
 		return NULL;
 	}
-	raw = malloc(h->raw_bytes + 1u);
-	if (!raw) {
-		*err = -ENOMEM;
-		goto cleanup;
-	}
-	n = ZSTD_decompressDCtx(in->zstd, raw, h->raw_bytes, stored, h->stored_bytes);
-	if (ZSTD_isError(n) || n != h->raw_bytes) {
-		what = "a block cannot be decompressed";
-		goto cleanup;
-	}
-	*out = raw;
-	raw = NULL;
-cleanup:
-	free(stored);
-	free(raw);
-	return what;
+	b->data = b->raw;
+	n = ZSTD_decompressDCtx(b->zstd, b->raw, h->raw_bytes, b->stored, h->stored_bytes);
+	return ZSTD_isError(n) || n != h->raw_bytes ? "a block cannot be decompressed" : NULL;
 }
 
 /* The payload of a columns block becomes rows. NULL: fine, or *err is -ENOMEM; else what is wrong. */
-static const char *columns_rows(struct block_in *in, const struct file_block_header *h,
-				uint8_t **data, int *err)
+static const char *columns_rows(const struct file_block_header *h, struct block_buffer *b, int *err)
 {
 	struct columns_in columns;
-	uint8_t *rows = malloc(h->raw_bytes + COLUMNS_ROWS_SLACK);
+	uint8_t *rows = buffer_room(&b->raw, &b->raw_cap, (size_t)h->raw_bytes + COLUMNS_ROWS_SLACK);
 
-	*err = rows ? columns_in_open(&columns, in->zstd, *data, h->stored_bytes, h->raw_bytes) :
-		      -ENOMEM;
-	if (rows && !*err)
-		*err = columns_in_rows(&columns, rows);
-	if (rows)
-		columns_in_close(&columns);
-	free(*data);
-	*data = rows;
-	if (!*err)
+	if (!rows) {
+		*err = -ENOMEM;
 		return NULL;
-	free(rows);
-	*data = NULL;
+	}
+	*err = columns_in_open(&columns, b->zstd, b->stored, h->stored_bytes, h->raw_bytes);
+	if (!*err)
+		*err = columns_in_rows(&columns, rows);
+	columns_in_close(&columns);
+	b->data = rows;
 	if (*err != -EBADMSG)
 		return NULL;
 	*err = 0;
 	return columns.what;
 }
 
-int block_in_rows(struct block_in *in, const struct block_ref *ref, uint8_t **rows, uint32_t *bytes)
+const char *block_in_load(struct block_in *in, const struct block_ref *ref, struct block_buffer *b,
+			  int *err)
 {
 	struct file_block_header h;
 	const char *what;
-	int err = 0;
 
+	*err = 0;
 	what = block_in_header(in, ref->offset, &h);
 	if (!what && (!FILE_BLOCK_HAS_RECORDS(h.kind) || h.sequence != ref->sequence))
 		what = "the index speaks of another block";
 	if (!what)
-		what = block_in_payload(in, ref->offset, &h, rows, &err);
-	if (!what && !err && h.kind == FILE_BLOCK_COLUMNS)
-		what = columns_rows(in, &h, rows, &err);
-	if (err)
-		return err;
-	if (what) {
-		block_in_damage(in, in->path, ref->offset, what);
-		return -EBADMSG;
-	}
-	*bytes = h.raw_bytes;
-	return 0;
+		what = block_in_payload(in, ref->offset, &h, b, err);
+	if (!what && !*err && h.kind == FILE_BLOCK_COLUMNS)
+		what = columns_rows(&h, b, err);
+	return what;
 }
 
 int block_in_ref_add(struct block_in *in, const struct block_ref *ref)
@@ -204,7 +201,7 @@ static uint64_t resync(struct block_in *in, uint64_t offset, uint64_t limit, uin
 							       SCAN_BYTES;
 		const uint8_t *p = data, *end = data + want;
 
-		if (want < FILE_MAGIC_BYTES || read_exactly(in->fd, data, want, offset) != 0)
+		if (want < FILE_MAGIC_BYTES || block_in_read(in, data, want, offset) != 0)
 			break;
 		while ((p = memmem(p, (size_t)(end - p), FILE_BLOCK_MAGIC, FILE_MAGIC_BYTES))) {
 			struct file_block_header h;
@@ -269,8 +266,8 @@ static int block_take(struct block_in *in, uint64_t offset, const struct file_bl
 				 .clock_realtime_ns = h->clock_realtime_ns,
 				 .record_cnt = h->record_cnt,
 				 .level_mask = h->level_mask };
+	struct block_buffer index = { 0 };
 	const char *what;
-	uint8_t *data = NULL;
 	int err = 0;
 
 	in->last_sequence = h->sequence;
@@ -278,8 +275,8 @@ static int block_take(struct block_in *in, uint64_t offset, const struct file_bl
 		return block_in_ref_add(in, &ref);
 	if (h->kind == FILE_BLOCK_INDEX) {
 		/* not needed in a walk, but its damage is damage of the file */
-		what = block_in_payload(in, offset, h, &data, &err);
-		free(data);
+		what = block_in_payload(in, offset, h, &index, &err);
+		block_buffer_fini(&index);
 		if (what)
 			block_in_damage(in, in->path, offset, what);
 	} else if (h->kind != FILE_BLOCK_HEADER && (h->record_cnt || h->lost)) {
@@ -354,11 +351,11 @@ static int header_load(struct block_in *in)
 	if (h.kind != FILE_BLOCK_HEADER)
 		what = "the first block is not the header of a file";
 	else
-		what = block_in_payload(in, 0, &h, &in->header_data, &err);
-	if (what)
+		what = block_in_payload(in, 0, &h, &in->header, &err);
+	if (what) {
 		block_in_damage(in, in->path, 0, what);
-	else if (!err)
-		in->header_bytes = h.raw_bytes;
+		in->header.data = NULL;
+	}
 	return err;
 }
 
@@ -383,8 +380,7 @@ int block_in_open(struct block_in *in, const char *path, reader_damage_fn *damag
 		return -ESPIPE;
 	in->size = (uint64_t)st.st_size;
 	in->path = strdup(path);
-	in->zstd = ZSTD_createDCtx();
-	if (!in->path || !in->zstd)
+	if (!in->path)
 		return -ENOMEM;
 	err = first_header(in, &start);
 	if (err)
@@ -413,8 +409,7 @@ void block_in_close(struct block_in *in)
 {
 	if (in->fd >= 0)
 		close(in->fd);
-	ZSTD_freeDCtx(in->zstd);
+	block_buffer_fini(&in->header);
 	free(in->path);
 	free(in->refs);
-	free(in->header_data);
 }

@@ -7,6 +7,7 @@
 #ifndef QSLOG_BLOCK_IN_H
 #define QSLOG_BLOCK_IN_H
 
+#include <stdatomic.h>
 #include <zstd.h>
 
 #include "file_format.h"
@@ -18,10 +19,23 @@ struct block_ref {
 	int64_t time_min, time_max, clock_ticks, clock_realtime_ns;
 	uint32_t record_cnt;
 	uint8_t level_mask;
+	/* The block before was left out; this was its clock pair. (Of the reader.) */
+	bool skipped;
+	int64_t skipped_ticks, skipped_realtime_ns;
+};
+
+/* Where payloads are read and decompressed into; used again for the next. Zeroed at first. */
+struct block_buffer {
+	ZSTD_DCtx *zstd;
+	uint8_t *stored, *raw;
+	size_t stored_cap, raw_cap;
+	const uint8_t *data; /* the payload */
+	uint32_t bytes;
 };
 
 struct block_in {
 	int fd;
+	_Atomic uint64_t read_bytes; /* of the file, so far */
 	char *path;
 	uint64_t size;
 	bool key_known;
@@ -36,33 +50,33 @@ struct block_in {
 	bool cut_off; /* the file ends within a block; not reported, as the tail may have it */
 	uint64_t cut_off_at;
 	uint64_t last_sequence; /* of any block of the file */
-	uint8_t *header_data;	/* payload of the first block, NULL if unreadable */
-	uint32_t header_bytes;
-	ZSTD_DCtx *zstd;
+	struct block_buffer header; /* payload of the first block; no data if unreadable */
 };
 
 /* Opens and lists. Errors are those of reader_open(); block_in_close() follows in any case. */
 int block_in_open(struct block_in *in, const char *path, reader_damage_fn *damage, void *arg);
 void block_in_damage(struct block_in *in, const char *path, uint64_t offset, const char *what);
 
-/* The rows of a block, from malloc. -EBADMSG: damaged, and reported. */
-int block_in_rows(struct block_in *in, const struct block_ref *ref, uint8_t **rows,
-		  uint32_t *bytes);
+/* The payload of a block in b->data. NULL: fine, or *err is -ENOMEM; else what is wrong, which is
+ * not reported yet. For several threads at once. */
+const char *block_in_load(struct block_in *in, const struct block_ref *ref, struct block_buffer *b,
+			  int *err);
+void block_buffer_fini(struct block_buffer *b);
 void block_in_close(struct block_in *in);
 
 /* ---- between block_in.c and index_in.c ---- */
 
 /* NULL: a valid header; else what is wrong. Whether the payload is all there is another matter. */
 const char *block_in_header(struct block_in *in, uint64_t offset, struct file_block_header *h);
-/* The payload, decompressed, from malloc. NULL: fine, or *err is -ENOMEM; else what is wrong. */
+/* The payload, decompressed. NULL: fine, or *err is -ENOMEM; else what is wrong. */
 const char *block_in_payload(struct block_in *in, uint64_t offset,
-			     const struct file_block_header *h, uint8_t **out, int *err);
+			     const struct file_block_header *h, struct block_buffer *b, int *err);
 int block_in_ref_add(struct block_in *in, const struct block_ref *ref);
 bool index_in_trailer(struct block_in *in, uint64_t offset, struct file_trailer *t);
 /* Fills in->refs. 0; -EBADMSG: not to be believed (refs are to be thrown away); -ENOMEM. */
 int index_in_load(struct block_in *in, const struct file_trailer *trailer);
 
 /* pread of exactly `bytes`: 0, -EIO where the file ends before, or -errno. */
-int read_exactly(int fd, void *data, size_t bytes, uint64_t offset);
+int block_in_read(struct block_in *in, void *data, size_t bytes, uint64_t offset);
 
 #endif

@@ -14,10 +14,11 @@
 /* Makes room for n more bytes. On ENOMEM sets `failed` and returns false. */
 bool buffer_grow(struct buffer *b, size_t n);
 
-/* Where the next n bytes go, or NULL: out of memory, `failed` is set. */
+/* Where the next n bytes go, or NULL: out of memory, `failed` is set. (One byte stays free, so that
+ * there is a place for none in an empty buffer, too.) */
 static inline char *buffer_reserve(struct buffer *b, size_t n)
 {
-	if (b->failed || (b->cap - b->len < n && !buffer_grow(b, n)))
+	if (b->failed || (b->cap - b->len <= n && !buffer_grow(b, n)))
 		return NULL;
 	return b->data + b->len;
 }

@@ -1,56 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * catalog_in.h - the processes, threads and formats of a file that is being read. Blocks repeat
- * them; what says the same is kept once, what says something new about a number replaces it for
- * the entries that follow. Nothing that was handed out is ever freed or moved before the end.
+ * catalog_in.h - what the numbers of processes, threads and formats mean where a scan is: in a
+ * block, or in all that a live view has seen. What they mean is in the pool that all blocks of
+ * a file share (catalog_pool.h); a later entry replaces what a number means, for what follows.
  */
 #ifndef QSLOG_CATALOG_IN_H
 #define QSLOG_CATALOG_IN_H
 
+#include "catalog_pool.h"
 #include "hash_index.h"
-#include "record.h"
 #include "span_stack.h"
 
 struct in_thread {
-	struct record_thread thread;
-	int64_t last_key; /* of its rows, for their order; see rows_decode.h */
+	const struct record_thread *thread;
+	uint64_t number;
+	int64_t first_key, last_key; /* of its rows, for their order; see rows_decode.h */
 	bool has_key;
 	struct span_stack spans; /* open where the scan is */
-	const uint8_t *raw;
-	uint32_t raw_bytes;
 };
 
-struct in_process {
-	struct record_process process;
-	const uint8_t *raw;
-	uint32_t raw_bytes;
-};
-
-struct in_format {
-	struct record_format format;
-	const uint8_t *raw;
-	uint32_t raw_bytes;
-};
-
-struct catalog_chunk;
-
-/* A slot is an index into one of the arrays; numbers are those of the file. */
+/* A slot is an index into one of the arrays. */
 struct catalog_in {
-	struct in_process **processes;
-	struct in_thread **threads;
-	struct in_format **formats;
+	struct catalog_pool *pool;
+	const struct record_process **processes;
+	struct in_thread *threads;
+	const struct record_format **formats;
 	uint32_t process_cnt, thread_cnt, format_cnt;
 	uint32_t process_cap, thread_cap, format_cap;
 	struct hash_index process_by_number, thread_by_number, format_by_number;
-	struct catalog_chunk *chunks;
 	size_t bytes;
 };
 
-/*
- * Take the data of an entry (docs/format.md): what follows the subtype, or for a format what
- * follows its length. 0; -EBADMSG: it is no such entry; -E2BIG: more than a reader is willing to
- * keep; -ENOMEM.
- */
+/* Errors are those of catalog_pool.h. */
 int catalog_in_process(struct catalog_in *c, const uint8_t *data, uint32_t bytes);
 int catalog_in_thread(struct catalog_in *c, const uint8_t *data, uint32_t bytes);
 int catalog_in_format(struct catalog_in *c, uint64_t number, uint8_t level, const uint8_t *data,
@@ -67,6 +48,8 @@ static inline uint32_t catalog_slot(const struct hash_index *by_number, uint64_t
 	return hash_index_first(by_number, number, &walk);
 }
 
-void catalog_in_fini(struct catalog_in *c);
+/* Forgets all numbers, and keeps its memory for the next block. */
+void catalog_in_clear(struct catalog_in *c);
+void catalog_in_fini(struct catalog_in *c); /* the pool stays */
 
 #endif

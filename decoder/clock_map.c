@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define POINTS_MAX (4u << 20)
 #define RANGE_MAX (INT64_C(1) << 62)
@@ -155,6 +156,36 @@ void clock_map_range(struct clock_map *m, int64_t from, int64_t to, int64_t *min
 		*min = end < *min ? end : *min;
 		*max = end > *max ? end : *max;
 	}
+}
+
+int clock_map_cut(struct clock_map *out, struct clock_map *m, int64_t from)
+{
+	struct clock_map_point *points = out->points;
+	size_t i = piece_find(m, from), cnt, cap = out->cap;
+
+	i = i == m->cnt ? 0 : i;
+	cnt = m->cnt - i;
+	if (cnt > cap) {
+		points = reallocarray(points, cnt, sizeof(*points));
+		if (!points)
+			return -ENOMEM;
+		cap = cnt;
+	}
+	if (cnt)
+		memcpy(points, m->points + i, cnt * sizeof(*points));
+	*out = *m;
+	out->points = points;
+	out->cnt = cnt;
+	out->cap = cap;
+	out->last = 0;
+	return 0;
+}
+
+void clock_map_clear(struct clock_map *m)
+{
+	m->cnt = m->last = 0;
+	m->drift_first = m->drift_last = 0;
+	m->drift_known = 0;
 }
 
 void clock_map_fini(struct clock_map *m)

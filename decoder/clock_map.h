@@ -32,6 +32,9 @@ int64_t clock_map_ns(struct clock_map *m, int64_t ticks);
 uint64_t clock_map_duration(struct clock_map *m, int64_t ticks, uint64_t duration);
 /* All wall times that lie within [from, to]; steps of the clock included. */
 void clock_map_range(struct clock_map *m, int64_t from, int64_t to, int64_t *min, int64_t *max);
+/* Takes over what is needed of m for times from `from` on. 0 or -ENOMEM. */
+int clock_map_cut(struct clock_map *out, struct clock_map *m, int64_t from);
+void clock_map_clear(struct clock_map *m); /* keeps its memory and its tick */
 void clock_map_fini(struct clock_map *m);
 
 #endif

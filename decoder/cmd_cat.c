@@ -6,41 +6,35 @@
 
 #include "cmd.h"
 #include "cmd_input.h"
+#include "line_render.h"
 #include "merge.h"
 #include "output.h"
-#include "text.h"
 
 static void help(void)
 {
 	printf("usage: qslog cat [OPTION]... FILE...\n"
 	       "Prints the records of .qslog files as text, merged by time.\n\n"
 	       "      --json          one JSON object per line\n"
-	       "%s"
+	       "%s%s"
 	       "  -h, --help          this text\n\n"
 	       "exit status: 0 ok, 1 failure, 2 usage, 3 a file is damaged or incomplete (everything\n"
 	       "undamaged has been printed, the damage is on standard error)\n",
-	       filter_help);
+	       cmd_input_help, filter_help);
 }
 
-static int print_records(struct cmd_input *o, struct merge *merge, struct output *out)
+static int print_lines(struct merge *merge, struct output *out)
 {
-	const struct record *record;
+	struct reader_run run;
 	unsigned file;
 	int err = 0;
 
-	while (!err && merge_next(merge, &record, &file) > 0) {
-		if (!filter_match(&o->filter, record))
-			continue;
-		if (o->json)
-			json_line(&out->buffer, record);
-		else
-			text_line(&out->buffer, record);
-		err = output_more(out);
-	}
+	while (!err && merge_next_run(merge, &run, &file) > 0)
+		err = output_write(out, run.text + run.start,
+				   run.lines[run.cnt - 1].end - run.start);
 	return err;
 }
 
-static void report(const struct cmd_input *o, const struct merge *merge)
+static void report(const struct merge *merge, uint64_t lost_hidden)
 {
 	for (unsigned i = 0; i < merge_file_cnt(merge); i++) {
 		const struct merge_file *file = merge_file(merge, i);
@@ -50,17 +44,19 @@ static void report(const struct cmd_input *o, const struct merge *merge)
 				  "running or was killed",
 				  file->path);
 	}
-	if (o->filter.lost_hidden)
+	if (lost_hidden)
 		cmd_error("%llu lost records are not shown because of the filters; see qslog stat",
-			  (unsigned long long)o->filter.lost_hidden);
+			  (unsigned long long)lost_hidden);
 }
 
 int cmd_cat(int argc, char **argv)
 {
 	struct cmd_input o = { 0 };
 	struct output out = { .fd = STDOUT_FILENO };
+	struct line_render lines = { .filter = &o.filter };
+	struct reader_render render;
+	struct merge_options options = { 0 };
 	struct merge *merge = NULL;
-	struct reader_hint hint;
 	int err, status, output_status;
 
 	err = cmd_input_parse(&o, argc, argv, help);
@@ -68,14 +64,18 @@ int cmd_cat(int argc, char **argv)
 		status = err > 0 ? CMD_OK : cmd_usage_error("cat");
 		goto cleanup;
 	}
-	filter_hint(&o.filter, &hint);
-	err = merge_open(&merge, o.paths, o.path_cnt, &hint, NULL, NULL);
+	lines.json = o.json;
+	options.jobs = o.jobs;
+	filter_hint(&o.filter, &options.hint);
+	err = merge_open(&merge, o.paths, o.path_cnt, &options);
 	if (err) {
 		cmd_error("%s", strerror(-err));
 		status = CMD_FAILURE;
 		goto cleanup;
 	}
-	err = print_records(&o, merge, &out);
+	line_render_init(&render, &lines);
+	merge_render(merge, &render);
+	err = print_lines(merge, &out);
 	if (!err)
 		err = output_flush(&out);
 	output_status = output_finish(&out, err);
@@ -84,7 +84,8 @@ int cmd_cat(int argc, char **argv)
 		goto cleanup;
 	}
 	status = merge_finish(merge);
-	report(&o, merge);
+	report(merge, lines.lost_hidden);
+	cmd_input_stats(&o, merge);
 cleanup:
 	buffer_fini(&out.buffer);
 	merge_close(merge);

@@ -82,12 +82,13 @@ static int parse(bool *quiet, int argc, char **argv)
 
 static int check_file(struct output *out, char *path, int *status)
 {
+	const struct merge_options options = { .damage = on_damage, .damage_arg = &out->buffer };
 	const struct record *record;
 	struct merge *merge = NULL;
 	unsigned file;
 	int err, file_status;
 
-	err = merge_open(&merge, &path, 1, NULL, on_damage, &out->buffer);
+	err = merge_open(&merge, &path, 1, &options);
 	if (err)
 		return err;
 	while (merge_next(merge, &record, &file) > 0)

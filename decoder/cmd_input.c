@@ -4,25 +4,75 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdlib.h>
 
 #include "cmd.h"
+#include "merge.h"
+
+#define JOBS_MAX 256u
+
+const char cmd_input_help[] =
+	"  -j, --jobs N        work with N threads (default: as many as there are processors)\n"
+	"      --stats         say on standard error how much of the files was read\n";
+
+static int jobs_parse(struct cmd_input *input, const char *text)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || !n || n > JOBS_MAX) {
+		cmd_error("--jobs %s: 1 to %u expected", text, JOBS_MAX);
+		return -EINVAL;
+	}
+	input->jobs = (unsigned)n;
+	return 0;
+}
+
+void cmd_input_stats(const struct cmd_input *input, const struct merge *merge)
+{
+	struct reader_totals sum = { 0 };
+
+	if (!input->stats)
+		return;
+	for (unsigned i = 0; i < merge_file_cnt(merge); i++) {
+		const struct reader_totals *t = &merge_file(merge, i)->totals;
+
+		sum.read_bytes += t->read_bytes;
+		sum.file_bytes += t->file_bytes;
+		sum.blocks += t->blocks;
+		sum.blocks_all += t->blocks_all;
+	}
+	cmd_error("read %llu of %llu bytes in %llu of %llu blocks",
+		  (unsigned long long)sum.read_bytes, (unsigned long long)sum.file_bytes,
+		  (unsigned long long)sum.blocks, (unsigned long long)sum.blocks_all);
+}
 
 int cmd_input_parse(struct cmd_input *input, int argc, char **argv, void (*help)(void))
 {
-	enum { OPTION_JSON = 0x100 };
+	enum { OPTION_JSON = 0x100, OPTION_STATS };
 	static const struct option options[] = { FILTER_LONG_OPTIONS,
 						 { "json", no_argument, NULL, OPTION_JSON },
+						 { "jobs", required_argument, NULL, 'j' },
+						 { "stats", no_argument, NULL, OPTION_STATS },
 						 { "help", no_argument, NULL, 'h' },
 						 { NULL, 0, NULL, 0 } };
 	int c, err;
 
-	while ((c = getopt_long(argc, argv, "h" FILTER_SHORT_OPTIONS, options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "hj:" FILTER_SHORT_OPTIONS, options, NULL)) != -1) {
 		switch (c) {
 		case 'h':
 			help();
 			return 1;
 		case OPTION_JSON:
 			input->json = true;
+			break;
+		case OPTION_STATS:
+			input->stats = true;
+			break;
+		case 'j':
+			err = jobs_parse(input, optarg);
+			if (err)
+				return err;
 			break;
 		case '?':
 			return -EINVAL; /* getopt has said why */

@@ -11,9 +11,19 @@
 struct cmd_input {
 	struct filter filter; /* filter_fini() */
 	bool json;
+	bool stats;
+	unsigned jobs; /* 0: as many as there are processors */
 	char *const *paths; /* into argv */
 	unsigned path_cnt;  /* > 0 */
 };
+
+struct merge;
+
+/* Where --stats was given: how much of the files was read, on standard error. */
+void cmd_input_stats(const struct cmd_input *input, const struct merge *merge);
+
+/* The lines of --help about --jobs and --stats. */
+extern const char cmd_input_help[];
 
 /* 0; 1: `help` was called; negative: reported. `input` is zeroed, and to be freed in any case. */
 int cmd_input_parse(struct cmd_input *input, int argc, char **argv, void (*help)(void));

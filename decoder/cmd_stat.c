@@ -18,20 +18,21 @@ static void help(void)
 	       "how large (bytes as the program wrote them); durations of spans (percentiles to\n"
 	       "within 1 %%, OPEN were entered and not left); lost records per cause and thread.\n\n"
 	       "      --json          one JSON object\n"
-	       "%s"
+	       "%s%s"
 	       "  -h, --help          this text\n\n"
 	       "exit status: 0 ok, 1 failure, 2 usage, 3 a file is damaged or incomplete\n",
-	       filter_help);
+	       cmd_input_help, filter_help);
 }
 
-static int count(struct cmd_input *o, struct merge *merge, struct stat_table *table)
+static int count(const struct filter *filter, struct filter_state *state, struct merge *merge,
+		 struct stat_table *table)
 {
 	const struct record *record;
 	unsigned file;
 	int err = 0;
 
 	while (!err && merge_next(merge, &record, &file) > 0) {
-		if (filter_match(&o->filter, record))
+		if (filter_match(filter, state, record))
 			err = stat_table_add(table, record, file);
 	}
 	return err;
@@ -43,7 +44,8 @@ int cmd_stat(int argc, char **argv)
 	struct stat_table table = { 0 };
 	struct output out = { .fd = STDOUT_FILENO };
 	struct merge *merge = NULL;
-	struct reader_hint hint;
+	struct merge_options options = { 0 };
+	struct filter_state state = { 0 };
 	int err, status, output_status;
 
 	err = cmd_input_parse(&o, argc, argv, help);
@@ -51,10 +53,13 @@ int cmd_stat(int argc, char **argv)
 		status = err > 0 ? CMD_OK : cmd_usage_error("stat");
 		goto cleanup;
 	}
-	filter_hint(&o.filter, &hint);
-	err = merge_open(&merge, o.paths, o.path_cnt, &hint, NULL, NULL);
+	options.jobs = o.jobs;
+	filter_hint(&o.filter, &options.hint);
+	err = filter_state_init(&state, &o.filter);
 	if (!err)
-		err = count(&o, merge, &table);
+		err = merge_open(&merge, o.paths, o.path_cnt, &options);
+	if (!err)
+		err = count(&o.filter, &state, merge, &table);
 	if (err) {
 		cmd_error("%s", strerror(-err));
 		status = CMD_FAILURE;
@@ -69,13 +74,15 @@ int cmd_stat(int argc, char **argv)
 	output_status = output_finish(&out, 0);
 	if (output_status)
 		status = output_status;
-	if (o.filter.lost_hidden)
+	if (state.lost_hidden)
 		cmd_error("%llu lost records are not counted because of the filters",
-			  (unsigned long long)o.filter.lost_hidden);
+			  (unsigned long long)state.lost_hidden);
+	cmd_input_stats(&o, merge);
 cleanup:
 	buffer_fini(&out.buffer);
 	stat_table_fini(&table);
 	merge_close(merge);
+	filter_state_fini(&state);
 	filter_fini(&o.filter);
 	return status;
 }

@@ -138,21 +138,40 @@ static int set_time(struct filter *f, bool until, const char *text)
 
 static int set_grep(struct filter *f, const char *expression)
 {
+	regex_t compiled;
 	char why[256];
 	int err;
 
-	if (f->has_grep) {
+	if (f->grep) {
 		cmd_error("--grep is given twice; use one with (a|b)");
 		return -EINVAL;
 	}
-	err = regcomp(&f->grep, expression, REG_EXTENDED | REG_NOSUB);
+	err = regcomp(&compiled, expression, REG_EXTENDED | REG_NOSUB);
 	if (err) {
-		regerror(err, &f->grep, why, sizeof(why));
+		regerror(err, &compiled, why, sizeof(why));
 		cmd_error("--grep %s: %s", expression, why);
 		return -EINVAL;
 	}
-	f->has_grep = true;
+	regfree(&compiled);
+	f->grep = expression;
 	return 0;
+}
+
+int filter_state_init(struct filter_state *s, const struct filter *f)
+{
+	memset(s, 0, sizeof(*s));
+	if (f->grep && regcomp(&s->grep, f->grep, REG_EXTENDED | REG_NOSUB))
+		return -ENOMEM; /* it has been compiled before */
+	s->has_grep = f->grep;
+	return 0;
+}
+
+void filter_state_fini(struct filter_state *s)
+{
+	if (s->has_grep)
+		regfree(&s->grep);
+	buffer_fini(&s->message);
+	s->has_grep = false;
 }
 
 int filter_option(struct filter *f, int option, const char *argument)
@@ -238,27 +257,27 @@ static bool match_site(const struct filter *f, const struct record_format *forma
 	return false;
 }
 
-static bool match_grep(struct filter *f, const struct record *record)
+static bool match_grep(struct filter_state *s, const struct record *record)
 {
-	if (!f->has_grep)
+	if (!s->has_grep)
 		return true;
-	f->message.len = 0;
-	record_message(&f->message, record);
-	buffer_char(&f->message, '\0');
+	s->message.len = 0;
+	record_message(&s->message, record);
+	buffer_char(&s->message, '\0');
 	/* out of memory: let the record through, and the output will fail and say so */
-	return f->message.failed || !regexec(&f->grep, f->message.data, 0, NULL, 0);
+	return s->message.failed || !regexec(&s->grep, s->message.data, 0, NULL, 0);
 }
 
-bool filter_match(struct filter *f, const struct record *record)
+bool filter_match(const struct filter *f, struct filter_state *s, const struct record *record)
 {
 	if ((f->has_since && record->time_ns < f->since_ns) ||
 	    (f->has_until && record->time_ns > f->until_ns) || !match_tid(f, record))
 		return false;
 	if (record_level(record) >= f->level_min && match_tag(f, record) &&
-	    match_site(f, record->format) && match_grep(f, record))
+	    match_site(f, record->format) && match_grep(s, record))
 		return true;
 	if (record->kind == RECORD_LOSS)
-		f->lost_hidden += record->lost;
+		s->lost_hidden += record->lost;
 	return false;
 }
 
@@ -269,8 +288,5 @@ void filter_fini(struct filter *f)
 	free(f->tags);
 	free(f->tids);
 	free(f->sites);
-	if (f->has_grep)
-		regfree(&f->grep);
-	buffer_fini(&f->message);
 	memset(f, 0, sizeof(*f));
 }

@@ -26,8 +26,13 @@ struct filter {
 	unsigned site_cnt;
 	bool has_since, has_until;
 	int64_t since_ns, until_ns;
+	const char *grep; /* inside argv; NULL: none */
+};
+
+/* What matching needs beside the filter; each thread that matches has its own. */
+struct filter_state {
+	regex_t grep; /* one would make threads wait for one another */
 	bool has_grep;
-	regex_t grep;
 	struct buffer message; /* for grep */
 	/* Records that losses of the chosen threads and times stand for, where the other options
 	 * do not let the loss itself through: a loss must not go unnoticed for that. */
@@ -60,7 +65,9 @@ extern const char filter_help[];
 int filter_option(struct filter *f, int option, const char *argument);
 
 void filter_hint(const struct filter *f, struct reader_hint *hint);
-bool filter_match(struct filter *f, const struct record *record);
+int filter_state_init(struct filter_state *s, const struct filter *f); /* 0 or -ENOMEM */
+bool filter_match(const struct filter *f, struct filter_state *s, const struct record *record);
+void filter_state_fini(struct filter_state *s);
 void filter_fini(struct filter *f);
 
 #endif

@@ -15,7 +15,7 @@
 bool index_in_trailer(struct block_in *in, uint64_t offset, struct file_trailer *t)
 {
 	return in->size >= sizeof(*t) && offset <= in->size - sizeof(*t) &&
-	       read_exactly(in->fd, t, sizeof(*t), offset) == 0 &&
+	       block_in_read(in, t, sizeof(*t), offset) == 0 &&
 	       memcmp(t->magic, FILE_END_MAGIC, FILE_MAGIC_BYTES) == 0 &&
 	       file_hash_fits(t->checksum,
 			      (uint32_t)XXH3_64bits(t, offsetof(struct file_trailer, checksum))) &&
@@ -64,7 +64,7 @@ static int index_take(struct block_in *in, const uint8_t *data, uint64_t offset,
 
 /* Reads an index block. 0, -EBADMSG or -ENOMEM. */
 static int index_read(struct block_in *in, uint64_t offset, struct file_block_header *h,
-		      uint8_t **data)
+		      struct block_buffer *b)
 {
 	struct file_index_header ih;
 	const char *what;
@@ -74,36 +74,32 @@ static int index_read(struct block_in *in, uint64_t offset, struct file_block_he
 	if (!what && (h->kind != FILE_BLOCK_INDEX || h->raw_bytes < sizeof(ih)))
 		what = "no index";
 	if (!what)
-		what = block_in_payload(in, offset, h, data, &err);
+		what = block_in_payload(in, offset, h, b, &err);
 	if (what || err)
 		return err ? err : -EBADMSG;
-	memcpy(&ih, *data, sizeof(ih));
+	memcpy(&ih, b->data, sizeof(ih));
 	if (ih.entry_bytes < sizeof(struct file_index_entry) ||
 	    ih.entry_cnt > FILE_INDEX_ENTRIES_MAX || ih.previous >= offset ||
-	    (uint64_t)ih.entry_cnt * ih.entry_bytes > h->raw_bytes - sizeof(ih)) {
-		free(*data);
-		*data = NULL;
+	    (uint64_t)ih.entry_cnt * ih.entry_bytes > h->raw_bytes - sizeof(ih))
 		return -EBADMSG;
-	}
 	return 0;
 }
 
 int index_in_load(struct block_in *in, const struct file_trailer *trailer)
 {
 	uint64_t *chain = NULL, offset = trailer->index_offset, after = 0;
+	struct block_buffer b = { 0 };
 	uint32_t cnt = 0, cap = 0;
 	int err;
 
 	for (;;) {
 		struct file_block_header h;
 		struct file_index_header ih;
-		uint8_t *data = NULL;
 
-		err = index_read(in, offset, &h, &data);
+		err = index_read(in, offset, &h, &b);
 		if (err)
 			goto cleanup;
-		memcpy(&ih, data, sizeof(ih));
-		free(data);
+		memcpy(&ih, b.data, sizeof(ih));
 		if (!cnt)
 			in->last_sequence = h.sequence;
 		if (cnt == cap) {
@@ -124,18 +120,17 @@ int index_in_load(struct block_in *in, const struct file_trailer *trailer)
 	}
 	while (cnt) {
 		struct file_block_header h;
-		uint8_t *data = NULL;
 
 		offset = chain[--cnt];
-		err = index_read(in, offset, &h, &data);
+		err = index_read(in, offset, &h, &b);
 		if (!err)
-			err = index_take(in, data, offset, &after);
-		free(data);
+			err = index_take(in, b.data, offset, &after);
 		if (err)
 			goto cleanup;
 		after = offset + h.header_bytes + h.stored_bytes;
 	}
 cleanup:
+	block_buffer_fini(&b);
 	free(chain);
 	return err;
 }

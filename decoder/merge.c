@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * merge.c - a binary heap of readers, ordered by the time of the record that each has ready, and
- * by the order of the command line where times are equal.
+ * merge.c - a binary heap of readers, ordered by the time of the record or line that each has
+ * ready, and by the order of the command line where times are equal. All share one pool of
+ * threads; the more files there are, the fewer blocks of each are worked on at a time.
  */
 #include "merge.h"
 
@@ -10,11 +11,14 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "parallel.h"
 
 struct source {
 	struct merge *merge;
 	struct reader *reader;
 	const struct record *record; /* ready to be taken */
+	struct reader_run run;	     /* likewise; of this, from the first line on */
+	int64_t time_ns;	     /* of the record, or the first line */
 	struct merge_file file;
 };
 
@@ -25,8 +29,10 @@ struct merge {
 	unsigned heap_cnt;
 	bool started;
 	bool taken; /* the record at the top of the heap has been handed out */
-	reader_damage_fn *damage;
-	void *damage_arg;
+	bool renders;
+	uint32_t taken_cnt; /* lines of the run at the top */
+	struct parallel *parallel;
+	struct merge_options options;
 };
 
 static void report_error(const char *path, int err)
@@ -46,15 +52,15 @@ static void on_damage(void *arg, const char *path, uint64_t offset, const char *
 	struct merge *m = source->merge;
 
 	source->file.damages++;
-	if (m->damage)
-		m->damage(m->damage_arg, path, offset, what);
+	if (m->options.damage)
+		m->options.damage(m->options.damage_arg, path, offset, what);
 	else
 		cmd_error("%s: damaged at byte %llu: %s", path, (unsigned long long)offset, what);
 }
 
 static bool earlier(const struct merge *m, unsigned a, unsigned b)
 {
-	int64_t ta = m->sources[a].record->time_ns, tb = m->sources[b].record->time_ns;
+	int64_t ta = m->sources[a].time_ns, tb = m->sources[b].time_ns;
 
 	return ta != tb ? ta < tb : a < b;
 }
@@ -77,28 +83,44 @@ static void sift_down(struct merge *m, unsigned at)
 /* False: the source has no more. */
 static bool advance(struct source *source)
 {
-	int n = reader_next(source->reader, &source->record);
+	int n;
 
+	if (source->merge->renders)
+		n = reader_next_run(source->reader, &source->run);
+	else
+		n = reader_next(source->reader, &source->record);
 	if (n < 0) {
 		source->file.error = n;
 		report_error(source->file.path, n);
+	} else if (n) {
+		source->time_ns = source->merge->renders ? source->run.lines->time_ns :
+							   source->record->time_ns;
 	}
 	return n > 0;
 }
 
+/* Enough for all threads to have work, and for the caller to find some that is done. */
+static uint32_t window(const struct merge *m)
+{
+	unsigned jobs = parallel_jobs(m->parallel);
+
+	if (jobs == 1)
+		return 1;
+	return m->source_cnt >= 2 * jobs ? 2 : (2 * jobs + 2) / m->source_cnt + 1;
+}
+
 int merge_open(struct merge **out, char *const *paths, unsigned path_cnt,
-	       const struct reader_hint *hint, reader_damage_fn *damage, void *damage_arg)
+	       const struct merge_options *options)
 {
 	struct merge *m = calloc(1, sizeof(*m));
 	int err = -ENOMEM;
 
 	if (!m)
 		return err;
-	m->damage = damage;
-	m->damage_arg = damage_arg;
+	m->options = *options;
 	m->sources = calloc(path_cnt ? path_cnt : 1, sizeof(*m->sources));
 	m->heap = calloc(path_cnt ? path_cnt : 1, sizeof(*m->heap));
-	if (!m->sources || !m->heap)
+	if (!m->sources || !m->heap || parallel_open(&m->parallel, options->jobs))
 		goto cleanup;
 	m->source_cnt = path_cnt;
 	for (unsigned i = 0; i < path_cnt; i++) {
@@ -110,9 +132,10 @@ int merge_open(struct merge **out, char *const *paths, unsigned path_cnt,
 		if (source->file.error) {
 			source->reader = NULL;
 			report_error(paths[i], source->file.error);
-		} else if (hint) {
-			reader_hint(source->reader, hint);
+			continue;
 		}
+		reader_hint(source->reader, &options->hint);
+		reader_parallel(source->reader, m->parallel, window(m));
 	}
 	*out = m;
 	return 0;
@@ -120,6 +143,15 @@ int merge_open(struct merge **out, char *const *paths, unsigned path_cnt,
 cleanup:
 	merge_close(m);
 	return err;
+}
+
+void merge_render(struct merge *m, const struct reader_render *render)
+{
+	m->renders = true;
+	for (unsigned i = 0; i < m->source_cnt; i++) {
+		if (m->sources[i].reader)
+			reader_render(m->sources[i].reader, render);
+	}
 }
 
 static void start(struct merge *m)
@@ -133,22 +165,71 @@ static void start(struct merge *m)
 	m->started = true;
 }
 
+/* The top of the heap has been used up. */
+static void top_advance(struct merge *m)
+{
+	/* only now: what it had was valid until this call */
+	if (!advance(&m->sources[m->heap[0]]))
+		m->heap[0] = m->heap[--m->heap_cnt];
+	if (m->heap_cnt > 1)
+		sift_down(m, 0);
+}
+
 int merge_next(struct merge *m, const struct record **record, unsigned *file)
 {
-	if (!m->started) {
+	if (!m->started)
 		start(m);
-	} else if (m->taken && m->heap_cnt) {
-		/* only now: the record was valid until this call */
-		if (!advance(&m->sources[m->heap[0]]))
-			m->heap[0] = m->heap[--m->heap_cnt];
-		if (m->heap_cnt > 1)
-			sift_down(m, 0);
-	}
+	else if (m->taken && m->heap_cnt)
+		top_advance(m);
 	m->taken = m->heap_cnt > 0;
 	if (!m->heap_cnt)
 		return 0;
 	*file = m->heap[0];
 	*record = m->sources[*file].record;
+	return 1;
+}
+
+/* Drops the lines that were handed out. */
+static void run_advance(struct merge *m)
+{
+	struct source *source = &m->sources[m->heap[0]];
+	struct reader_run *run = &source->run;
+
+	if (m->taken_cnt == run->cnt) {
+		top_advance(m);
+		return;
+	}
+	run->start = run->lines[m->taken_cnt - 1].end;
+	run->lines += m->taken_cnt;
+	run->cnt -= m->taken_cnt;
+	source->time_ns = run->lines->time_ns;
+	sift_down(m, 0);
+}
+
+int merge_next_run(struct merge *m, struct reader_run *run, unsigned *file)
+{
+	uint32_t n = 1, i;
+	int64_t limit = INT64_MAX;
+
+	if (!m->started)
+		start(m);
+	else if (m->taken_cnt && m->heap_cnt)
+		run_advance(m);
+	m->taken_cnt = 0;
+	if (!m->heap_cnt)
+		return 0;
+	*file = m->heap[0];
+	for (i = 1; i < m->heap_cnt && i < 3; i++) {
+		int64_t other = m->sources[m->heap[i]].time_ns;
+
+		if (m->heap[i] < *file)
+			other--;
+		limit = other < limit ? other : limit;
+	}
+	*run = m->sources[*file].run;
+	while (n < run->cnt && run->lines[n].time_ns <= limit)
+		n++;
+	run->cnt = m->taken_cnt = n;
 	return 1;
 }
 
@@ -188,6 +269,7 @@ void merge_close(struct merge *m)
 		return;
 	for (unsigned i = 0; i < m->source_cnt; i++)
 		reader_close(m->sources[i].reader);
+	parallel_close(m->parallel);
 	free(m->sources);
 	free(m->heap);
 	free(m);

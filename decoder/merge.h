@@ -17,12 +17,24 @@ struct merge_file {
 	uint64_t damages;	     /* reported about it */
 };
 
-/* `hint` may be NULL. damage NULL: damage is printed on stderr. 0 or -ENOMEM. */
+struct merge_options {
+	struct reader_hint hint;
+	unsigned jobs; /* threads that work; 0: as many as there are processors */
+	reader_damage_fn *damage; /* NULL: damage is printed on stderr */
+	void *damage_arg;
+};
+
+/* 0 or -ENOMEM. */
 int merge_open(struct merge **out, char *const *paths, unsigned path_cnt,
-	       const struct reader_hint *hint, reader_damage_fn *damage, void *damage_arg);
+	       const struct merge_options *options);
 
 /* 1: *record is valid until the next call, *file is the index of its file; 0: end of all. */
 int merge_next(struct merge *m, const struct record **record, unsigned *file);
+
+/* Lines instead of records (see reader.h): before the first next, and with merge_next_run(), of
+ * which a run is of the one file *file. */
+void merge_render(struct merge *m, const struct reader_render *render);
+int merge_next_run(struct merge *m, struct reader_run *run, unsigned *file);
 
 /* Takes the totals of all files. Returns an enum cmd_exit: CMD_FAILURE if a file could not be
  * opened or read, CMD_DAMAGED if one is damaged or was not closed. */

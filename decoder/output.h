@@ -18,6 +18,9 @@ struct output {
 /* Writes what has gathered. 0, -EPIPE, -ENOMEM or another negative errno. */
 int output_flush(struct output *o);
 
+/* Instead of appending: what is large is not copied. */
+int output_write(struct output *o, const char *data, size_t bytes);
+
 static inline int output_more(struct output *o)
 {
 	return o->buffer.len >= OUTPUT_BYTES || o->buffer.failed ? output_flush(o) : 0;

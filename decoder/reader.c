@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * reader.c - blocks in the order of the file become records in the order of time. A block is loaded
+ * reader.c - blocks in the order of the file become records in the order of time. A block is taken
  * only when it may hold a record that is earlier than all those at hand: block headers give the
  * earliest time of each, and `earliest` the least of these from a block to the end of the file.
- * Loaded blocks are sorted lists; a heap picks the one with the earliest next record. What is
- * loaded at the same time is bounded; a file whose threads are further apart than that is
- * delivered in nearly the right order.
+ * Blocks that were taken (reader_load.c) are sorted lists; a heap picks the one with the earliest
+ * next record. What is loaded at the same time is bounded; a file whose threads are further apart
+ * than that is delivered in nearly the right order.
  */
 #include "reader.h"
 
@@ -13,64 +13,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "block_in.h"
-#include "rows_decode.h"
+#include "reader_priv.h"
 
-#define LOADED_BYTES_MAX ((size_t)256 << 20)
 #define TICK_NS_MAX 1000000000u
+#define RUNS_PER_PUMP 64
 #define HINT_SLACK_NS 10000000 /* block headers give wall times less exactly than rows do */
-
-struct loaded {
-	uint8_t *data;
-	uint32_t bytes;
-	uint32_t next; /* row */
-	struct row_list list;
-	uint64_t order;
-};
-
-struct reader {
-	struct block_in in;
-	struct tail_in tail;
-	bool tail_pending; /* to be loaded after the last block */
-	bool tail_used;
-	struct catalog_in catalog;
-	struct clock_map clock;
-	struct reader_hint hint;
-	bool started;
-	uint32_t next_ref;
-	int64_t *earliest; /* per ref; of it and all that follow, the tail included */
-	struct loaded **heap;
-	uint32_t heap_cnt, heap_cap;
-	size_t loaded_bytes;
-	uint64_t next_order;
-	struct loaded *spent; /* empty, but the last record points into it */
-	struct record record;
-	struct reader_totals totals;
-};
-
-static size_t loaded_size(const struct loaded *l)
-{
-	return l->bytes + l->list.cap * sizeof(struct row) +
-	       l->list.context_cap * sizeof(struct record_context);
-}
-
-static void loaded_free(struct reader *r, struct loaded *l)
-{
-	if (!l)
-		return;
-	r->loaded_bytes -= loaded_size(l);
-	free(l->data);
-	row_list_fini(&l->list);
-	free(l);
-}
 
 /* ---- heap by (key, order) ---- */
 
 static bool loaded_before(const struct loaded *a, const struct loaded *b)
 {
-	int64_t x = a->list.rows[a->next].key, y = b->list.rows[b->next].key;
-
-	return x < y || (x == y && a->order < b->order);
+	return a->head < b->head || (a->head == b->head && a->order < b->order);
 }
 
 static void heap_down(struct reader *r, uint32_t i)
@@ -117,46 +70,7 @@ static int heap_push(struct reader *r, struct loaded *l)
 	return 0;
 }
 
-/* ---- loading ---- */
-
-/* Takes over `data`. Damage in the rows is reported, what comes before it is kept. */
-static int rows_load(struct reader *r, uint8_t *data, uint32_t bytes, const char *path,
-		     uint64_t offset, uint32_t expected)
-{
-	struct loaded *l = calloc(1, sizeof(*l));
-	struct rows_problem problem = { 0, NULL };
-	struct rows_state state;
-	uint32_t i, records = 0;
-	int err;
-
-	if (!l) {
-		free(data);
-		return -ENOMEM;
-	}
-	l->data = data;
-	l->bytes = bytes;
-	l->order = r->next_order++;
-	rows_state_init(&state);
-	err = rows_scan(&state, &r->catalog, &r->clock, data, bytes, &l->list, &problem);
-	for (i = 0; i < l->list.cnt; i++)
-		records += l->list.rows[i].kind != RECORD_LOSS;
-	if (err == -EBADMSG) {
-		block_in_damage(&r->in, path, offset, problem.what);
-		err = 0;
-	} else if (!err && expected != UINT32_MAX && records != expected) {
-		block_in_damage(&r->in, path, offset, "a block has not as many records as it says");
-	}
-	if (!err)
-		err = rows_sort(&l->list);
-	r->loaded_bytes += loaded_size(l);
-	if (!err && l->list.cnt) {
-		err = heap_push(r, l);
-		if (!err)
-			return 0;
-	}
-	loaded_free(r, l);
-	return err;
-}
+/* ---- which blocks ---- */
 
 /* Can no record of the block be of interest? */
 static bool hint_excludes(const struct reader *r, struct clock_map *clock,
@@ -178,38 +92,13 @@ static bool hint_excludes(const struct reader *r, struct clock_map *clock,
 		min - HINT_SLACK_NS > h->until_ns);
 }
 
-static int block_load(struct reader *r)
-{
-	const struct block_ref *ref = &r->in.refs[r->next_ref++];
-	uint8_t *data;
-	uint32_t bytes;
-	int err;
-
-	err = block_in_rows(&r->in, ref, &data, &bytes);
-	if (err == -EBADMSG)
-		return clock_map_add(&r->clock, ref->clock_ticks, ref->clock_realtime_ns, 0);
-	if (err)
-		return err;
-	r->totals.blocks++;
-	return rows_load(r, data, bytes, r->in.path, ref->offset, ref->record_cnt);
-}
-
-static int tail_load(struct reader *r)
-{
-	uint8_t *data = r->tail.rows;
-
-	r->tail_pending = false;
-	r->tail.rows = NULL;
-	r->tail_used = true;
-	return rows_load(r, data, r->tail.bytes, r->tail.path, 0, UINT32_MAX);
-}
-
 /* Drops excluded blocks and computes `earliest`. */
 static int start(struct reader *r)
 {
+	struct block_ref *refs = r->in.refs;
 	struct clock_map clock;
 	int64_t least = r->tail_pending ? r->tail.time_min : INT64_MAX;
-	uint32_t i, kept = 0;
+	uint32_t i, kept = 0, skipped = UINT32_MAX;
 	int err = 0;
 
 	r->started = true;
@@ -219,21 +108,35 @@ static int start(struct reader *r)
 		err = clock_map_add(&clock, r->clock.points[i].ticks,
 				    r->clock.points[i].realtime_ns, r->clock.points[i].window_ns);
 	for (i = 0; i < r->in.ref_cnt && !err; i++)
-		err = clock_map_add(&clock, r->in.refs[i].clock_ticks,
-				    r->in.refs[i].clock_realtime_ns, 0);
+		err = clock_map_add(&clock, refs[i].clock_ticks, refs[i].clock_realtime_ns, 0);
+	r->blocks_all = r->in.ref_cnt;
 	for (i = 0; i < r->in.ref_cnt && !err; i++) {
-		if (!hint_excludes(r, &clock, &r->in.refs[i]))
-			r->in.refs[kept++] = r->in.refs[i];
+		struct block_ref ref = refs[i];
+
+		if (hint_excludes(r, &clock, &ref)) {
+			skipped = i;
+			continue;
+		}
+		if (skipped != UINT32_MAX) {
+			ref.skipped = true;
+			ref.skipped_ticks = refs[skipped].clock_ticks;
+			ref.skipped_realtime_ns = refs[skipped].clock_realtime_ns;
+			skipped = UINT32_MAX;
+		}
+		refs[kept++] = ref;
 	}
 	clock_map_fini(&clock);
 	if (err)
 		return err;
 	r->in.ref_cnt = kept;
+	r->block_cnt = kept + r->tail_pending;
+	r->window = r->window ? r->window : 1;
+	r->flight = calloc(r->window, sizeof(*r->flight));
 	r->earliest = malloc((size_t)kept * sizeof(*r->earliest) + 1);
-	if (!r->earliest)
+	if (!r->earliest || !r->flight)
 		return -ENOMEM;
 	for (i = kept; i-- > 0;) {
-		const struct block_ref *ref = &r->in.refs[i];
+		const struct block_ref *ref = &refs[i];
 
 		if ((ref->record_cnt || ref->lost) && ref->time_min < least)
 			least = ref->time_min;
@@ -242,47 +145,90 @@ static int start(struct reader *r)
 	return 0;
 }
 
-/* Loads until the first in the heap is the earliest of all. */
-static int load_as_needed(struct reader *r)
+/* ---- the next of all ---- */
+
+/* The earliest time of what has not been taken yet. */
+static int64_t least_to_come(const struct reader *r)
 {
+	if (r->taken < r->in.ref_cnt)
+		return r->earliest[r->taken];
+	return r->taken < r->block_cnt ? r->tail.time_min : INT64_MAX;
+}
+
+/* False: it is used up. */
+static bool head_find(const struct reader *r, struct loaded *l)
+{
+	const uint32_t cnt = r->renders ? l->line_cnt : l->list.cnt;
+
+	if (l->next < cnt)
+		l->head = r->renders ? l->lines[l->next].key : l->list.rows[l->next].key;
+	return l->next < cnt;
+}
+
+/* What the caller had is of no more use to it. */
+static int advance(struct reader *r)
+{
+	struct loaded *l = r->current;
 	int err = 0;
 
-	while (!err) {
-		bool more = r->next_ref < r->in.ref_cnt || r->tail_pending;
-		int64_t least;
+	r->current = NULL;
+	if (!l)
+		return 0;
+	if (r->renders)
+		err = reader_render_more(r, l);
+	if (!head_find(r, l)) {
+		r->heap[0] = r->heap[--r->heap_cnt];
+		reader_give_back(r, l);
+	}
+	heap_down(r, 0);
+	return err;
+}
 
-		if (!more)
+/* Takes blocks until the first in the heap is the earliest of all. */
+static int take_as_needed(struct reader *r)
+{
+	struct loaded *l = NULL;
+	int err = 0;
+
+	while (!err && r->taken < r->block_cnt) {
+		if (r->heap_cnt && (r->heap[0]->head <= least_to_come(r) ||
+				    r->loaded_bytes > READER_LOADED_BYTES_MAX))
 			break;
-		least = r->next_ref < r->in.ref_cnt ? r->earliest[r->next_ref] : r->tail.time_min;
-		if (r->heap_cnt && (r->heap[0]->list.rows[r->heap[0]->next].key <= least ||
-				    r->loaded_bytes > LOADED_BYTES_MAX))
-			break;
-		err = r->next_ref < r->in.ref_cnt ? block_load(r) : tail_load(r);
+		err = reader_take(r, &l);
+		if (!err && r->renders)
+			err = reader_render_more(r, l);
+		if (err || !head_find(r, l))
+			reader_give_back(r, l);
+		else
+			err = heap_push(r, l);
 	}
 	return err;
+}
+
+/* The top of the heap in r->current. As reader_next(). */
+static int next(struct reader *r)
+{
+	int err;
+
+	err = r->started ? advance(r) : start(r);
+	if (!err)
+		err = take_as_needed(r);
+	if (err || !r->heap_cnt)
+		return err;
+	r->current = r->heap[0];
+	return 1;
 }
 
 int reader_next(struct reader *r, const struct record **record)
 {
 	struct loaded *l;
-	struct row *row;
-	int err;
+	int err = next(r);
 
-	loaded_free(r, r->spent);
-	r->spent = NULL;
-	err = r->started ? 0 : start(r);
-	if (!err)
-		err = load_as_needed(r);
-	if (err || !r->heap_cnt)
+	if (err <= 0)
 		return err;
-	l = r->heap[0];
-	row = &l->list.rows[l->next++];
-	err = row_decode(&r->catalog, &r->clock, l->data, l->bytes, &l->list, row, &r->record);
-	if (l->next == l->list.cnt) {
-		r->spent = l;
-		r->heap[0] = r->heap[--r->heap_cnt];
-	}
-	heap_down(r, 0);
+	l = r->current;
+	err = row_decode(&l->catalog, &l->clock, l->data, l->bytes, &l->list,
+			 &l->list.rows[l->next++], &r->record);
 	if (err)
 		return err;
 	if (r->record.kind == RECORD_LOSS)
@@ -293,22 +239,68 @@ int reader_next(struct reader *r, const struct record **record)
 	return 1;
 }
 
+int reader_next_run(struct reader *r, struct reader_run *run)
+{
+	int64_t limit = INT64_MAX;
+	struct loaded *l;
+	uint32_t i;
+	int err = next(r);
+
+	if (err > 0 && r->run_cnt++ % RUNS_PER_PUMP == 0 && reader_pump(r))
+		err = -ENOMEM;
+	if (err <= 0)
+		return err;
+	l = r->current;
+	/* up to what is next elsewhere; the first one is, in any case */
+	for (i = 1; i < r->heap_cnt && i < 3; i++) {
+		int64_t other = r->heap[i]->head;
+
+		if (r->heap[i]->order < l->order)
+			other--;
+		limit = other < limit ? other : limit;
+	}
+	if (least_to_come(r) < limit)
+		limit = least_to_come(r);
+	run->text = l->text.data;
+	run->start = l->next ? l->lines[l->next - 1].end : 0;
+	run->lines = l->lines + l->next;
+	for (i = l->next + 1; i < l->line_cnt && l->lines[i].key <= limit;)
+		i++;
+	run->cnt = i - l->next;
+	l->next = i;
+	return 1;
+}
+
+void reader_parallel(struct reader *r, struct parallel *pool, uint32_t window)
+{
+	r->parallel = pool;
+	r->window = window;
+}
+
+void reader_render(struct reader *r, const struct reader_render *render)
+{
+	r->render = *render;
+	r->renders = true;
+}
+
 /* ---- opening ---- */
 
 /* Of the header of the file, only what is about time is needed here. */
 static int header_take(struct reader *r)
 {
+	struct catalog_in catalog = { .pool = r->pool };
 	struct row_list list = { 0 };
 	struct rows_problem problem = { 0, NULL };
 	struct rows_state state;
 	int err;
 
-	if (!r->in.header_data)
+	if (!r->in.header.data)
 		return 0;
 	rows_state_init(&state);
-	err = rows_scan(&state, &r->catalog, &r->clock, r->in.header_data, r->in.header_bytes,
-			&list, &problem);
+	err = rows_scan(&state, &catalog, &r->clock, r->in.header.data, r->in.header.bytes, &list,
+			&problem);
 	row_list_fini(&list);
+	catalog_in_fini(&catalog);
 	if (err == -EBADMSG) {
 		block_in_damage(&r->in, r->in.path, 0, problem.what);
 		err = 0;
@@ -352,6 +344,8 @@ int reader_open(struct reader **out, const char *path, reader_damage_fn *damage,
 	/* the tail first: see recover_tail.c */
 	err = tail_in_read(&r->tail, path);
 	if (!err)
+		err = catalog_pool_open(&r->pool);
+	if (!err)
 		err = block_in_open(&r->in, path, damage, damage_arg);
 	if (!err)
 		err = header_take(r);
@@ -373,23 +367,21 @@ void reader_totals_get(const struct reader *r, struct reader_totals *out)
 {
 	*out = r->totals;
 	out->blocks_damaged = r->in.damaged;
+	out->blocks_all = r->started ? r->blocks_all : r->in.ref_cnt;
 	out->file_bytes = r->in.size;
+	out->read_bytes = r->in.read_bytes;
 	out->has_index = r->in.has_index;
 	out->has_tail = r->tail_used || r->tail_pending;
 }
 
 void reader_close(struct reader *r)
 {
-	uint32_t i;
-
 	if (!r)
 		return;
-	for (i = 0; i < r->heap_cnt; i++)
-		loaded_free(r, r->heap[i]);
-	loaded_free(r, r->spent);
+	reader_load_fini(r);
 	free(r->heap);
 	free(r->earliest);
-	catalog_in_fini(&r->catalog);
+	catalog_pool_close(r->pool);
 	clock_map_fini(&r->clock);
 	tail_in_fini(&r->tail);
 	block_in_close(&r->in);

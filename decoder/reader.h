@@ -10,14 +10,18 @@
 
 #include "record.h"
 
+struct buffer;
+struct parallel;
 struct reader;
 
 struct reader_totals {
 	uint64_t records; /* delivered, losses not counted */
 	uint64_t lost;	  /* sum of the RECORD_LOSS records of the file */
-	uint64_t blocks;
+	uint64_t blocks; /* read */
 	uint64_t blocks_damaged;
+	uint64_t blocks_all; /* with records; those that the hint excludes included */
 	uint64_t file_bytes;
+	uint64_t read_bytes; /* of these; index and headers included, the tail not */
 	uint64_t counter_kind; /* what the times were taken from, enum file_counter_kind; 0: not said */
 	uint64_t counter_hz;   /* its nominal frequency */
 	bool has_index; /* closed cleanly */
@@ -39,6 +43,39 @@ int reader_open(struct reader **out, const char *path, reader_damage_fn *damage,
 void reader_hint(struct reader *r, const struct reader_hint *hint); /* before the first next */
 /* 1: *record is valid until the next call; 0: end; -errno. */
 int reader_next(struct reader *r, const struct record **record);
+
+/*
+ * Lines instead of records: what `record` appends for each, in the same order. The records of
+ * blocks that follow are made into lines meanwhile, by the threads of the pool. A context is used
+ * by one thread at a time, and is given back by reader_close().
+ */
+struct reader_render {
+	void *arg;
+	void *(*open)(void *arg); /* NULL: no memory */
+	void (*record)(void *context, struct buffer *out, const struct record *record);
+	void (*close)(void *arg, void *context);
+};
+
+struct reader_line {
+	int64_t key;
+	int64_t time_ns;
+	uint32_t end; /* offset of the byte behind it */
+};
+
+/* Lines that follow one another, of `text` from `start` on. */
+struct reader_run {
+	const char *text;
+	const struct reader_line *lines;
+	uint32_t start, cnt;
+};
+
+/* Both before the first next. `window` blocks are worked on at a time. The pool stays open until
+ * the reader is closed. */
+void reader_parallel(struct reader *r, struct parallel *pool, uint32_t window);
+void reader_render(struct reader *r, const struct reader_render *render);
+/* 1: *run has lines, valid until the next call; 0: end; -errno. */
+int reader_next_run(struct reader *r, struct reader_run *run);
+
 void reader_totals_get(const struct reader *r, struct reader_totals *out);
 void reader_close(struct reader *r); /* NULL is accepted */
 

@@ -24,6 +24,7 @@ struct record_value {
 
 struct record_process {
 	uint32_t pid;
+	uint64_t start_ns; /* CLOCK_REALTIME; 0: unknown */
 	const char *name, *exe, *command;
 };
 

@@ -95,14 +95,14 @@ int row_decode(const struct catalog_in *catalog, struct clock_map *clock, const 
 
 	record->kind = (enum record_kind)row->kind;
 	record->time_ns = clock_map_ns(clock, row->ticks);
-	record->thread = &catalog->threads[row->thread]->thread;
+	record->thread = catalog->threads[row->thread].thread;
 	record->duration_ns = 0;
 	record->context = row->context ? list->contexts[row->context - 1] : none;
 	record->lost = 0;
 	record->lost_cause = 0;
 	record->value_cnt = 0;
 	if (row->kind != RECORD_LOSS)
-		f = &catalog->formats[row->format]->format;
+		f = catalog->formats[row->format];
 	record->format = f;
 	if (row->kind == RECORD_LOSS) {
 		p = varint_get(p, end, &v);

@@ -25,7 +25,11 @@ int rows_decoder_open(struct rows_decoder **out)
 	if (!d)
 		return -ENOMEM;
 	rows_state_init(&d->state);
-	return 0;
+	if (catalog_pool_open(&d->catalog.pool) == 0)
+		return 0;
+	free(d);
+	*out = NULL;
+	return -ENOMEM;
 }
 
 int rows_decoder_feed(struct rows_decoder *d, const void *data, uint32_t bytes,
@@ -52,6 +56,7 @@ void rows_decoder_close(struct rows_decoder *d)
 {
 	if (!d)
 		return;
+	catalog_pool_close(d->catalog.pool);
 	catalog_in_fini(&d->catalog);
 	clock_map_fini(&d->clock);
 	row_list_fini(&d->list);

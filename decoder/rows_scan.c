@@ -73,12 +73,14 @@ const uint8_t *scan_row_add(struct scan *s, const uint8_t *at, uint32_t format, 
 		l->rows = row;
 		l->cap = cap;
 	}
-	thread = s->catalog->threads[s->state->thread];
+	thread = &s->catalog->threads[s->state->thread];
 	row = &l->rows[l->cnt++];
 	row->ticks = s->state->ticks;
 	row->key = row->ticks;
 	if (thread->has_key && thread->last_key > row->key)
 		row->key = thread->last_key;
+	if (!thread->has_key)
+		thread->first_key = row->key;
 	thread->last_key = row->key;
 	thread->has_key = true;
 	row->off = (uint32_t)(at - s->data);
@@ -91,7 +93,7 @@ const uint8_t *scan_row_add(struct scan *s, const uint8_t *at, uint32_t format, 
 
 struct in_thread *scan_thread_current(const struct scan *s)
 {
-	return s->state->thread == HASH_INDEX_NONE ? NULL : s->catalog->threads[s->state->thread];
+	return s->state->thread == HASH_INDEX_NONE ? NULL : &s->catalog->threads[s->state->thread];
 }
 
 static const uint8_t *row_add_current(struct scan *s, const uint8_t *at, uint32_t format,
@@ -155,7 +157,7 @@ static const uint8_t *log_scan(struct scan *s, const uint8_t *p, unsigned low)
 	p = scan_format_id_take(s, p, low, FILE_LOG_ID_ESCAPE, &slot);
 	if (!p)
 		return NULL;
-	f = &s->catalog->formats[slot]->format;
+	f = s->catalog->formats[slot];
 	if (f->kind != QSLOG_SITE_LOG)
 		return scan_refuse(s, "a log entry with the format of a span");
 	p = scan_time_take(s, p);

@@ -105,7 +105,7 @@ look() { # look build|check|fuzz
 	fi
 	[ "$1" = check ] && need python3 have python3
 	[ "$1" = check ] && need c++ compiles "$CXX" c++ cstdint
-	[ "$1" = fuzz ] && need fuzzer fuzz_links
+	[ "$1" != build ] && need fuzzer fuzz_links
 	if [ "$1" = check ] && wants_arm64; then
 		need arm64-gcc compiles aarch64-linux-gnu-gcc c stdio.h linux/types.h
 		need arm64-qemu have_qemu

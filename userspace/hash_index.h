@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define HASH_INDEX_NONE UINT32_MAX
 
@@ -106,6 +107,14 @@ static inline void hash_index_set(struct hash_index *h, uint64_t hash, uint32_t 
 		at = (at + 1) & h->mask;
 	h->slots[at].hash = hash;
 	h->slots[at].index = index + 1;
+}
+
+/* Forgets all, and keeps its memory. */
+static inline void hash_index_clear(struct hash_index *h)
+{
+	if (h->cnt)
+		memset(h->slots, 0, ((size_t)h->mask + 1) * sizeof(*h->slots));
+	h->cnt = 0;
 }
 
 static inline void hash_index_fini(struct hash_index *h)

@@ -13,7 +13,9 @@
 #include "safe_layout.h"
 #include "writer.h"
 
+#ifndef SAFE_DIR
 #define SAFE_DIR "/dev/shm"
+#endif
 #define SAFE_BYTES_MAX (UINT64_C(512) << 20) /* of one process; arenas beyond it are not safe */
 
 struct safe_memory;

@@ -105,40 +105,44 @@ void fuzz_remove(const char *name)
 
 static void damage(void *arg, const char *path, uint64_t offset, const char *what)
 {
-	uint64_t *damages = arg;
+	struct fuzz_result *result = arg;
 
 	(void)path;
 	(void)offset;
-	*damages += strlen(what) > 0;
+	result->damages += strlen(what) > 0;
 }
 
-uint64_t fuzz_read(const char *path, const struct reader_hint *hint)
+bool fuzz_read(const char *path, const struct reader_hint *hint, struct fuzz_result *result)
 {
-	struct reader_totals totals;
+	struct fuzz_result unused;
 	const struct record *record;
 	struct buffer out = { 0 };
 	struct reader *reader;
-	uint64_t damages = 0, cnt = 0, lost = 0;
-	int ret = reader_open(&reader, path, damage, &damages);
+	uint64_t cnt[2] = { 0 }, lost = 0;
+	int ret;
 
+	result = result ? result : &unused;
+	memset(result, 0, sizeof(*result));
+	ret = reader_open(&reader, path, damage, result);
 	if (ret)
-		return 0;
+		return false;
 	if (hint)
 		reader_hint(reader, hint);
 	while ((ret = reader_next(reader, &record)) == 1) {
-		cnt++;
+		cnt[record->kind == RECORD_LOSS]++;
 		lost += record->kind == RECORD_LOSS ? record->lost : 0;
-		if (cnt > 10000)
+		if (cnt[0] + cnt[1] > 10000)
 			continue; /* the text of all of a large block would take too long */
 		out.len = 0;
 		text_line(&out, record);
 		json_line(&out, record);
 		FUZZ_CHECK(out.len && out.data[out.len - 1] == '\n');
 	}
-	reader_totals_get(reader, &totals);
 	FUZZ_CHECK(ret <= 0);
-	FUZZ_CHECK(totals.lost == lost);
+	reader_totals_get(reader, &result->totals);
+	FUZZ_CHECK(result->totals.lost == lost);
+	FUZZ_CHECK(result->totals.records == cnt[0]);
 	buffer_fini(&out);
 	reader_close(reader);
-	return cnt;
+	return true;
 }

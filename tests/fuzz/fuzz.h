@@ -35,9 +35,13 @@ const char *fuzz_path(const char *name);
 const char *fuzz_file(const char *name, struct fuzz_input content);
 void fuzz_remove(const char *name);
 
-/* Everything that a reader says of the file, turned into text and JSON as well. Returns how many
- * records and losses there were. */
-uint64_t fuzz_read(const char *path, const struct reader_hint *hint);
+/* Everything that a reader says of the file, turned into text and JSON as well. False: it could not
+ * be opened. */
+struct fuzz_result {
+	struct reader_totals totals;
+	uint64_t damages;
+};
+bool fuzz_read(const char *path, const struct reader_hint *hint, struct fuzz_result *result);
 
 /* What must be true, in builds of any kind. */
 #define FUZZ_CHECK(condition)                                                             \

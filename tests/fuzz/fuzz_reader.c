@@ -6,6 +6,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input input = { data, size };
 
-	fuzz_read(fuzz_file("reader", input), NULL);
+	fuzz_read(fuzz_file("reader", input), NULL, NULL);
 	return 0;
 }

@@ -54,11 +54,14 @@ struct given {
 static bool matches(const struct given *given, struct record r)
 {
 	struct filter f = { 0 };
+	struct filter_state state;
 	bool result;
 
 	for (; given->option; given++)
 		assert_int_equal(filter_option(&f, given->option, given->argument), 0);
-	result = filter_match(&f, &r);
+	assert_int_equal(filter_state_init(&state, &f), 0);
+	result = filter_match(&f, &state, &r);
+	filter_state_fini(&state);
 	filter_fini(&f);
 	return result;
 }
@@ -151,6 +154,7 @@ static void test_site(void **state)
 static void test_loss(void **state)
 {
 	struct record r = loss_record();
+	struct filter_state s;
 	struct filter f = { 0 };
 
 	(void)state;
@@ -159,12 +163,14 @@ static void test_loss(void **state)
 	assert_true(MATCHES(r, { FILTER_GREP, "7 records lost" }));
 	assert_int_equal(filter_option(&f, 't', "net*"), 0);
 	assert_int_equal(filter_option(&f, FILTER_TID, "11"), 0);
-	assert_false(filter_match(&f, &r));
-	assert_false(filter_match(&f, &r));
-	assert_int_equal(f.lost_hidden, 14);
+	assert_int_equal(filter_state_init(&s, &f), 0);
+	assert_false(filter_match(&f, &s, &r));
+	assert_false(filter_match(&f, &s, &r));
+	assert_int_equal(s.lost_hidden, 14);
 	assert_int_equal(filter_option(&f, FILTER_SINCE, "2025-04-10"), 0);
-	assert_false(filter_match(&f, &r)); /* not in the time that was asked for */
-	assert_int_equal(f.lost_hidden, 14);
+	assert_false(filter_match(&f, &s, &r)); /* not in the time that was asked for */
+	assert_int_equal(s.lost_hidden, 14);
+	filter_state_fini(&s);
 	filter_fini(&f);
 }
 
