@@ -135,6 +135,8 @@ SCRIPT_TESTS = $(foreach d,$(1),$(filter-out $(NOT_TESTS),$(wildcard tests/$(d)/
 # them; other files are their helpers.
 FUZZ_SRCS := $(wildcard tests/fuzz/fuzz_*.c tests/fuzz/make_*.c)
 FUZZ_HELPERS := $(filter-out $(FUZZ_SRCS),$(wildcard tests/fuzz/*.c))
+# In an ordinary build they are only compiled, so that they keep up with what they use.
+FUZZ_CHECKED := $(call obj,$(FUZZ_SRCS) $(FUZZ_HELPERS))
 FUZZ_PROGRAMS := $(patsubst tests/fuzz/%.c,$(O)/%,$(FUZZ_SRCS))
 
 # Benchmarks: bench/NAME.c is a program if NAME is one of these; other files are their helpers.
@@ -171,7 +173,7 @@ check: ## set up, build and run all tests (as root; SKIP_BPF=1 leaves out those 
 	$(Q)$(MAKE) --no-print-directory check-run
 
 .PHONY: tests
-tests: $(UNIT_TESTS) $(E2E_TESTS) $(FIXTURES) $(GOLDEN_TOOLS) ## build the tests
+tests: $(UNIT_TESTS) $(E2E_TESTS) $(FIXTURES) $(GOLDEN_TOOLS) $(FUZZ_CHECKED) ## build the tests
 
 .PHONY: check-run
 check-run:

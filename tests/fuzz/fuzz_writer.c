@@ -170,7 +170,9 @@ static void operation(struct world *world, struct fuzz_input *input)
 				 (enum loss_cause)(fuzz_u8(input) % LOSS_CAUSE_COUNT));
 		break;
 	case 10:
-		ingest_no_arena(world->p, fuzz_u8(input));
+		ingest_process_loss(world->p,
+				    (enum loss_cause)(fuzz_u8(input) % LOSS_CAUSE_COUNT),
+				    fuzz_u8(input));
 		break;
 	default:
 		ingest_sites_forget(world->p);
@@ -185,7 +187,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					   .hz = 1000000000, .kind = COUNTER_KIND };
 	struct fuzz_input input = { data, size };
 	struct world world = { 0 };
-	struct ingest_source source = { &world, site, define, thread_name };
+	struct ingest_source source = { .arg = &world, .site = site, .define = define,
+					.thread_name = thread_name };
 	struct writer_options options = { .block_bytes = 4096, .scale = &scale };
 	struct writer_process process = { .pid = 1, .name = "example", .exe = "", .command = "" };
 	struct writer_totals totals;
