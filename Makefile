@@ -235,6 +235,12 @@ fuzz: ## fuzz each target for SECONDS (60), or only FUZZ=NAME; corpora stay in b
 	$(Q)$(MAKE) --no-print-directory $(PARALLEL) $(FUZZ_FLAGS) fuzz-programs
 	$(Q)FUZZ_BUILD='$(abspath $(O))/fuzz' FUZZ_SECONDS='$(SECONDS)' tests/fuzz/run.sh $(FUZZ)
 
+.PHONY: vmtest
+vmtest: ## boot Debian's kernels 6.1 and 6.12 (or KERNELS=) in qemu, with end-to-end tests inside
+	$(Q)DEPS='$(or $(DEPS),yes)' CC='$(CC)' CLANG='$(CLANG)' scripts/deps.sh vm
+	$(Q)$(MAKE) --no-print-directory $(PARALLEL) all tests
+	$(Q)$(TEST_ENV) tests/vm/vmtest.sh $(KERNELS)
+
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZ_PROGRAMS)
 

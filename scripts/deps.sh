@@ -3,8 +3,8 @@
 #
 # deps.sh - what the build needs is there afterwards, or an error says what is missing.
 #
-#     scripts/deps.sh [build|check|fuzz]   install what is missing (default: check; both others
-#                                     include build)
+#     scripts/deps.sh [build|check|fuzz|vm]   install what is missing (default: check; all others
+#                                     include build; vm: for tests/vm/vmtest.sh)
 #     DEPS=no scripts/deps.sh ...     only report; exit 1 when something is missing
 #     scripts/deps.sh --bpftool       print the path of a bpftool that works
 #     scripts/deps.sh --wants-arm64   are tests cross-compiled for arm64 here? exit 1: no
@@ -105,7 +105,13 @@ look() { # look build|check|fuzz
 	fi
 	[ "$1" = check ] && need python3 have python3
 	[ "$1" = check ] && need c++ compiles "$CXX" c++ cstdint
-	[ "$1" != build ] && need fuzzer fuzz_links
+	[ "$1" != build ] && [ "$1" != vm ] && need fuzzer fuzz_links
+	if [ "$1" = vm ]; then
+		need qemu have qemu-system-x86_64
+		need cpio have cpio
+		need zstd have zstd
+		need iproute2 have ip
+	fi
 	if [ "$1" = check ] && wants_arm64; then
 		need arm64-gcc compiles aarch64-linux-gnu-gcc c stdio.h linux/types.h
 		need arm64-qemu have_qemu
@@ -143,6 +149,7 @@ package_of() { # package_of MANAGER KEY
 	apt:libzstd) echo libzstd-dev ;;
 	apt:xxhash) echo libxxhash-dev ;;
 	apt:cmocka) echo libcmocka-dev ;;
+	apt:qemu) echo qemu-system-x86 ;;
 	apt:fuzzer) fuzzer_packages_apt ;;
 	apt:arm64-gcc) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;;
 	apt:arm64-qemu) echo qemu-user ;;
@@ -238,8 +245,8 @@ main() {
 	case $what in
 	--bpftool) find_bpftool; exit ;;
 	--wants-arm64) wants_arm64; exit ;;
-	build | check | fuzz) ;;
-	*) die "usage: [DEPS=no] scripts/deps.sh [build|check|fuzz|--bpftool|--wants-arm64]" ;;
+	build | check | fuzz | vm) ;;
+	*) die "usage: [DEPS=no] scripts/deps.sh [build|check|fuzz|vm|--bpftool|--wants-arm64]" ;;
 	esac
 
 	look "$what"

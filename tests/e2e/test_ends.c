@@ -147,9 +147,10 @@ static void kernel_end(void **state)
 {
 	const struct end *end = *state;
 	const unsigned int first_seed = seed;
+	const char *most = getenv("TEST_ROUNDS");
 	int round;
 
-	for (round = 0; round < end->rounds; round++) {
+	for (round = 0; round < end->rounds && (!most || round < atoi(most)); round++) {
 		const uint64_t all = (uint64_t)THREADS * end->records;
 		const uint64_t at = round ? 1 + random_below(all) : all;
 
@@ -206,7 +207,7 @@ static void inproc_end(void **state)
 
 int main(void)
 {
-	const char *given = getenv("TEST_SEED");
+	const char *given = getenv("TEST_SEED"), *only = getenv("TEST_ONLY");
 	const struct CMUnitTest tests[] = {
 		KERNEL("wait", 128 + SIGKILL, 8),
 		KERNEL("kill", 128 + SIGKILL, 2),
@@ -245,5 +246,7 @@ int main(void)
 	alarm(170);
 	seed = given ? (unsigned int)strtoul(given, NULL, 10) : (unsigned int)time(NULL);
 	print_message("TEST_SEED=%u\n", seed);
+	if (only) /* a pattern of names */
+		cmocka_set_test_filter(only);
 	return cmocka_run_group_tests(tests, e2e_setup, e2e_teardown);
 }
