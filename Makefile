@@ -17,7 +17,7 @@
 #   decoder/*.c but main.c and cmd_*.c   -> libdecoder.a, likewise
 #   bpf/NAME.bpf.c                       -> gen/NAME.skel.h
 #
-#   qslog-trace  = trace_main.c + libuserspace + libdecoder + libbpf libelf zlib libzstd
+#   qslog-trace  = trace_main.c + libuserspace + libdecoder + libbpf libelf libseccomp zlib libzstd
 #   qslog        = main.c cmd_*.c + libdecoder + libuserspace + libzstd
 #   libqslog     = runtime + collector*.c + libuserspace + libzstd; only qslog_* is visible. The
 #                  shared one is linked without libbpf and libelf, so it cannot depend on them.
@@ -62,14 +62,14 @@ INCLUDES := -Iusdt -Iuserspace -Idecoder -Ibpf -I$(O)/gen
 BASE_CFLAGS = -std=gnu11 $(WARN_C) -fPIC -pthread -MMD -MP -DQSLOG_VERSION='"$(VERSION)"' \
 	      $(SANFLAGS)
 TOOL_CFLAGS = $(BASE_CFLAGS) -fvisibility=hidden -D_GNU_SOURCE= $(INCLUDES) \
-	      $(call pc,--cflags libbpf libelf libzstd libxxhash)
+	      $(call pc,--cflags libbpf libelf libzstd libxxhash libseccomp)
 RUNTIME_CFLAGS = $(BASE_CFLAGS) -Iusdt -Iuserspace
 BPF_CFLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter \
 	     $(if $(filter 1,$(WERROR)),-Werror) -MMD -MP -D__TARGET_ARCH_$(ARCH) \
 	     -idirafter /usr/include/$(shell $(CC) -print-multiarch 2>/dev/null) \
 	     -Ivmlinux -Iusdt -Ibpf $(call pc,--cflags libbpf)
 ALL_LDFLAGS = -pthread $(SANFLAGS) $(LDFLAGS)
-TRACER_LIBS = $(call pc,--libs libbpf libelf zlib libzstd) -lm
+TRACER_LIBS = $(call pc,--libs libbpf libelf zlib libzstd libseccomp) -lm
 CORE_LIBS = $(call pc,--libs libzstd)
 
 # ---- sources --------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ BPF_SRCS := $(wildcard bpf/*.bpf.c)
 SKELS := $(patsubst bpf/%.bpf.c,$(O)/gen/%.skel.h,$(BPF_SRCS))
 TRACER_SRCS := userspace/trace_main.c
 ifeq ($(TRACER),no)
-TRACER_SRCS += $(shell grep -lsE '(kernel|skel)\.h"|<(bpf/|gelf\.h)' userspace/*.c)
+TRACER_SRCS += $(shell grep -lsE '(kernel|skel)\.h"|<(bpf/|gelf\.h|seccomp\.h)' userspace/*.c)
 endif
 USERSPACE_SRCS := $(filter-out $(TRACER_SRCS),$(wildcard userspace/*.c))
 COLLECTOR_SRCS := $(wildcard userspace/collector*.c)

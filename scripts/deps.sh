@@ -80,7 +80,7 @@ fuzz_links() {
 # Sets `missing` to the keys (see package_of) of what is not there. Everything that only needs
 # the C compiler is tried in one go first, so that the usual case is quick.
 look() { # look build|check|fuzz
-	local headers=(stddef.h stdint.h linux/types.h bpf/libbpf.h gelf.h zlib.h zstd.h xxhash.h)
+	local headers=(stddef.h stdint.h linux/types.h bpf/libbpf.h gelf.h seccomp.h zlib.h zstd.h xxhash.h)
 	missing=()
 	need() { # need KEY COMMAND...
 		local key=$1
@@ -94,10 +94,11 @@ look() { # look build|check|fuzz
 	need bpftool find_bpftool
 	[ "$1" = check ] && headers+=(stdarg.h setjmp.h cmocka.h)
 	if ! compiles "$CC" c "${headers[@]}" >/dev/null 2>&1 ||
-		! "$PKG_CONFIG" --exists libbpf libelf zlib libzstd libxxhash; then
+		! "$PKG_CONFIG" --exists libbpf libelf libseccomp zlib libzstd libxxhash; then
 		need cc compiles "$CC" c stdio.h linux/types.h
 		need libbpf libbpf_usable
 		need libelf compiles "$CC" c gelf.h
+		need libseccomp compiles "$CC" c seccomp.h
 		need zlib compiles "$CC" c zlib.h
 		need libzstd compiles "$CC" c zstd.h
 		need xxhash compiles "$CC" c xxhash.h
@@ -145,6 +146,7 @@ package_of() { # package_of MANAGER KEY
 	apt:bpftool) bpftool_packages_apt ;;
 	apt:libbpf) echo libbpf-dev ;;
 	apt:libelf) echo libelf-dev ;;
+	apt:libseccomp) echo libseccomp-dev ;;
 	apt:zlib) echo zlib1g-dev ;;
 	apt:libzstd) echo libzstd-dev ;;
 	apt:xxhash) echo libxxhash-dev ;;
@@ -159,6 +161,7 @@ package_of() { # package_of MANAGER KEY
 	dnf:pkg-config) echo pkgconf-pkg-config ;;
 	dnf:libbpf) echo libbpf-devel ;;
 	dnf:libelf) echo elfutils-libelf-devel ;;
+	dnf:libseccomp) echo libseccomp-devel ;;
 	dnf:zlib) echo zlib-devel ;;
 	dnf:libzstd) echo libzstd-devel ;;
 	dnf:xxhash) echo xxhash-devel ;;

@@ -50,6 +50,8 @@ static const char usage_text[] =
 	"      --sync WHEN        none: the kernel decides when what was written is on the disk\n"
 	"                         (default); interval: once a second; block: after each block\n"
 	"      --strict           exit with 3 if records were lost\n"
+	"      --drop-privs USER  once attached, become USER and keep no capability that is not needed;\n"
+	"                         the file is USER's (docs/privileges.md)\n"
 	"      --check            say what this kernel and these capabilities can do, and what to do\n"
 	"                         about the rest; traces nothing; exit status 0 if tracing works\n"
 	"  -q, --quiet            no messages but errors and the summary\n"
@@ -68,7 +70,7 @@ static const char usage_text[] =
 	"--strict was given. With -- COMMAND, the command's own exit status is not passed on.\n";
 
 enum { OPT_LIVE = 256, OPT_RING_SIZE, OPT_STRICT, OPT_FLUSH_MS, OPT_CHECK,
-       OPT_ROTATE_SIZE, OPT_ROTATE_TIME, OPT_ROTATE_COUNT, OPT_MAX_FILES, OPT_SYNC };
+       OPT_ROTATE_SIZE, OPT_ROTATE_TIME, OPT_ROTATE_COUNT, OPT_MAX_FILES, OPT_SYNC, OPT_DROP_PRIVS };
 
 static int usage_error(const char *what, const char *value)
 {
@@ -229,6 +231,9 @@ static int option_take(struct options *o, int option, const char *value)
 	case OPT_MAX_FILES:
 	case OPT_SYNC:
 		return output_take(o, option, value);
+	case OPT_DROP_PRIVS:
+		o->drop_user = value;
+		return 0;
 	case OPT_CHECK:
 		o->check = true;
 		return 0;
@@ -271,6 +276,7 @@ int options_parse(struct options *o, int argc, char **argv)
 		{"sync", required_argument, NULL, OPT_SYNC},
 		{"strict", no_argument, NULL, OPT_STRICT},
 		{"check", no_argument, NULL, OPT_CHECK},
+		{"drop-privs", required_argument, NULL, OPT_DROP_PRIVS},
 		{"quiet", no_argument, NULL, 'q'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},

@@ -23,6 +23,7 @@ struct options {
 	bool live, quiet, strict;
 	struct writer_rotation rotation; /* --rotate-*, --max-files */
 	enum writer_sync sync;		 /* --sync */
+	const char *drop_user; /* --drop-privs; NULL: stay what one is */
 	bool check; /* --check, and nothing else */
 	unsigned int verbose;
 };

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,8 @@
 #include "kernel.h"
 #include "launch.h"
 #include "live.h"
+#include "privilege.h"
+#include "sandbox.h"
 #include "targets.h"
 #include "trace_output.h"
 
@@ -36,6 +39,7 @@ struct session {
 	struct kernel *kernel;
 	struct targets *targets;
 	struct launch launch;
+	struct privilege_user user; /* with --drop-privs */
 	bool launched;
 	struct writer *writer;
 	struct ingest *ingest;
@@ -220,7 +224,8 @@ static int output_open(struct session *s, struct why *why)
 
 	targets_counter_set(s->targets, s->counter_kind);
 	output_name(s);
-	s->trace_output = (struct trace_output){s->output, session_say, s, s->options->quiet};
+	s->trace_output = (struct trace_output){s->output, session_say, s, s->options->quiet,
+						s->options->drop_user ? &s->user : NULL};
 	err = trace_output_open(&s->writer, &s->trace_output, s->options, s->counter_kind, why);
 	if (err)
 		return err;
@@ -288,7 +293,7 @@ int session_open(struct session **out, const struct options *options, struct why
 		.ends = getenv("QSLOG_TRACE_HARVEST"), /* for tests */
 		.chunk = session_chunk,
 	};
-	int err;
+	int err = 0;
 
 	if (!s)
 		return -ENOMEM;
@@ -296,7 +301,10 @@ int session_open(struct session **out, const struct options *options, struct why
 	s->epoll = s->timer = s->signals = -1;
 	s->terminal = terminal_there();
 	kernel.arg = s;
-	err = kernel_check(why);
+	if (options->drop_user)
+		err = privilege_user_find(&s->user, options->drop_user, why);
+	if (!err)
+		err = kernel_check(why);
 	if (!err)
 		err = targets_start(s, why);
 	/* After the start of a command, which must not inherit them. */
@@ -323,6 +331,57 @@ int session_open(struct session **out, const struct options *options, struct why
 	s->started_ms = monotonic_ms();
 	*out = s;
 	return 0;
+}
+
+/* --- Confine */
+
+static bool pull_works(void *arg)
+{
+	struct session *s = arg;
+
+	return kernel_pull(s->kernel, false) == 0;
+}
+
+static bool reading_works(void *arg)
+{
+	struct session *s = arg;
+
+	return targets_readable(s->targets);
+}
+
+/* A clean close removes the tail, and --rotate-* makes new files: as the user. */
+static int folder_check(const struct session *s, struct why *why)
+{
+	char folder[PATH_MAX];
+	char *slash;
+
+	snprintf(folder, sizeof(folder), "%s", s->output);
+	slash = strrchr(folder, '/');
+	if (slash)
+		slash[slash == folder] = '\0';
+	else
+		strcpy(folder, ".");
+	if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0)
+		return 0;
+	return why_set(why, -errno, "--drop-privs %s: the folder of the output, %s, is not writable by "
+		       "that user: %s; give another with -o", s->user.name, folder, strerror(errno));
+}
+
+int session_confine(struct session *s, struct why *why)
+{
+	const struct privilege_need needs[] = {
+		{CAP_BPF, pull_works, s},
+		{CAP_SYS_PTRACE, reading_works, s},
+	};
+	int err = 0;
+
+	if (s->options->drop_user)
+		err = privilege_drop(&s->user, needs, sizeof(needs) / sizeof(needs[0]), why);
+	if (!err && s->options->drop_user)
+		err = folder_check(s, why);
+	if (!err)
+		err = sandbox_enter(s->options->drop_user != NULL, why);
+	return err == -ENOTSUP ? 0 : err; /* said by --check */
 }
 
 /* --- Run */

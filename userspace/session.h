@@ -22,6 +22,9 @@ enum session_end {
 /* Everything up to the point where records are being recorded. */
 int session_open(struct session **out, const struct options *options, struct why *why);
 
+/* Gives up what is not needed any more: --drop-privs, and a seccomp filter in any case. */
+int session_confine(struct session *s, struct why *why);
+
 /* Until the end; what has been recorded is in the file after session_finish(). */
 int session_run(struct session *s, enum session_end *end, struct why *why);
 

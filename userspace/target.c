@@ -231,6 +231,21 @@ struct ingest_process *target_ingest_process(const struct target *t)
 	return t->process;
 }
 
+bool target_readable(const struct target *t)
+{
+	struct proc_maps maps;
+	uint16_t value;
+	unsigned int i;
+	int err = proc_maps_read(&maps, t->alive);
+
+	if (!err)
+		proc_maps_free(&maps);
+	for (i = 0; !err && i < t->file_cnt; i++)
+		if (t->files[i].has_runtime)
+			err = process_semaphore_read(t->alive, t->files[i].registry, &value);
+	return err != -EPERM && err != -EACCES;
+}
+
 /* --- Files */
 
 static void file_probes(struct target_file *file, const struct elf_notes *notes, uint64_t bias)

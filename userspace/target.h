@@ -27,6 +27,8 @@ pid_t target_pid(const struct target *t);
 /* Readable when the process has ended. */
 int target_pidfd(const struct target *t);
 bool target_lives(const struct target *t);
+/* False: it is not permitted (any more) to read its memory and mappings. */
+bool target_readable(const struct target *t);
 const struct proc_facts *target_facts(const struct target *t);
 
 /* Looks for files with qslog probes that were not known yet; returns how many are known. */

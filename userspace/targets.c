@@ -116,6 +116,16 @@ uint64_t targets_ever(const struct targets *ts)
 	return ts->ever;
 }
 
+bool targets_readable(const struct targets *ts)
+{
+	unsigned int i;
+
+	for (i = 0; i < ts->cnt; i++)
+		if (!ts->members[i].ended && !target_readable(ts->members[i].target))
+			return false;
+	return true;
+}
+
 bool targets_executed(const struct targets *ts)
 {
 	return ts->executed;

@@ -42,6 +42,9 @@ unsigned int targets_cnt(const struct targets *ts);
 /* How many there have been. */
 uint64_t targets_ever(const struct targets *ts);
 
+/* May the memory and the mappings of all be read? */
+bool targets_readable(const struct targets *ts);
+
 /* Which clock their records have: as target_clock(). */
 int targets_clock(const struct targets *ts, enum qslog_clock *clock, struct why *why);
 void targets_counter_set(struct targets *ts, uint32_t kind);

@@ -60,7 +60,10 @@ int main(int argc, char **argv)
 		return code;
 	}
 	err = session_open(&session, &options, &why);
+	if (!err)
+		err = session_confine(session, &why);
 	if (err) {
+		session_close(session);
 		options_fini(&options);
 		return failed(&why, err);
 	}

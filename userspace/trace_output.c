@@ -73,7 +73,11 @@ int trace_output_open(struct writer **out, struct trace_output *t, const struct 
 	};
 	int err;
 
-	if (geteuid() == 0 && uid && gid) {
+	if (t->owner) {
+		o.own_by_user = true;
+		o.owner_uid = t->owner->uid;
+		o.owner_gid = t->owner->gid;
+	} else if (geteuid() == 0 && uid && gid) {
 		o.own_by_user = true;
 		o.owner_uid = (uid_t)strtoul(uid, NULL, 10);
 		o.owner_gid = (gid_t)strtoul(gid, NULL, 10);

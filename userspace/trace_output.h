@@ -6,6 +6,7 @@
 #include <stdarg.h>
 
 #include "options.h"
+#include "privilege.h"
 #include "why.h"
 #include "writer.h"
 
@@ -14,6 +15,7 @@ struct trace_output {
 	void (*say)(void *arg, const char *format, va_list args); /* a line */
 	void *arg;
 	bool quiet; /* errors only */
+	const struct privilege_user *owner; /* of the file; NULL: who called sudo, or this user */
 };
 
 /* `t` and what it points to stay as long as the writer is open. */
