@@ -57,6 +57,8 @@ struct {
 __u64 pull_number;	 /* counts up by the tracer before each pull */
 __u32 pull_baseline;	 /* 1: arenas that exist already begin where they are now */
 __u64 selftest_hits;
+__u64 zero; /* for sums in loops: the verifier would follow each value of one that it knows */
+__u32 tracer_sleeps;	 /* 1: it waits, and nobody has woken it yet */
 __u32 attached_gone;	 /* threads through which probes were attached, and that have ended */
 __u32 executed;		 /* processes that have become another program */
 
@@ -286,22 +288,16 @@ struct chunk_loop {
 	struct copy *copy;
 	struct arena_state *state;
 	struct task_struct *task;
-	int more; /* what chunk_copy() said last */
+	struct place place;
 };
 
 static __always_inline long chunk_next(struct chunk_loop *loop, const bool sleepable)
 {
-	struct place place;
+	int more = chunk_copy(loop->copy, loop->state, &loop->place, loop->task, sleepable);
 
-	place.sent = place.from = *(volatile __u64 *)&loop->state->sent;
-	place.records = 0;
-	if (arena_overrun(loop->copy, place.sent) &&
-	    !arena_resync(loop->copy, &place, loop->task, sleepable)) {
-		loop->more = failed(loop->state, TROUBLE_OVERWRITTEN);
-		return 1;
-	}
-	loop->more = chunk_copy(loop->copy, loop->state, &place, loop->task, sleepable);
-	return loop->more == 0 || loop->more == -1;
+	if (more == -2)
+		loop->place.sent = loop->place.from = *(volatile __u64 *)&loop->state->sent;
+	return more == 0 || more == -1;
 }
 
 static long chunk_step(__u32 index, struct chunk_loop *loop)
@@ -350,28 +346,29 @@ static __always_inline void state_baseline(struct copy *c, struct arena_state *s
 		__sync_val_compare_and_swap(&state->sent, sent, mark.pos);
 }
 
-static __always_inline void raise(__u64 *value, __u64 to)
+/* The newest of what several saw: a slow one must not put it back. The harvest is right: nobody
+ * writes any more. */
+static __always_inline void raise(__u64 *value, __u64 to, const bool last)
 {
-	int i;
+	__u64 now = *(volatile __u64 *)value;
 
-	for (i = 0; i < 4; i++) {
-		__u64 now = *(volatile __u64 *)value;
-
-		if (now >= to || __sync_val_compare_and_swap(value, now, to) == now)
-			break;
-	}
+	if (last)
+		*(volatile __u64 *)value = to;
+	else if (now < to)
+		__sync_val_compare_and_swap(value, now, to);
 }
 
-/* The newest of what several saw: a slow one must not put it back. */
 static __always_inline void state_note(struct arena_state *state, const struct copy *c)
 {
-	if (c->head.head >= state->head) {
+	const bool last = c->entry == CHUNK_HARVEST;
+
+	if (last || c->head.head >= state->head) {
 		state->tid = c->head.tid;
 		state->key = c->head.key;
 	}
-	raise(&state->head, c->head.head);
-	raise(&state->records, c->head.records);
-	raise(&state->dropped, c->head.dropped);
+	raise(&state->head, c->head.head, last);
+	raise(&state->records, c->head.records, last);
+	raise(&state->dropped, c->head.dropped, last);
 }
 
 /*
@@ -418,11 +415,15 @@ static __always_inline void arena_copy(struct copy *c, struct task_struct *task,
 	if (sleepable && pull_baseline) {
 		state_baseline(c, state, task, sleepable);
 	} else {
-		struct chunk_loop loop = {c, state, task, 0};
+		struct chunk_loop loop = {.copy = c, .state = state, .task = task};
 		__u32 rounds = ring / CHUNK_DATA_MAX + 4; /* the wrap, and others in between */
 
+		loop.place.sent = loop.place.from = *(volatile __u64 *)&state->sent;
 		state->failed = 0;
-		if (sleepable)
+		if (arena_overrun(c, loop.place.sent) &&
+		    !arena_resync(c, &loop.place, task, sleepable))
+			(void)failed(state, TROUBLE_OVERWRITTEN);
+		else if (sleepable)
 			bpf_loop(rounds, chunk_step_sleepable, &loop, 0);
 		else
 			bpf_loop(rounds, chunk_step, &loop, 0);
@@ -433,8 +434,11 @@ static __always_inline void arena_copy(struct copy *c, struct task_struct *task,
 
 static __always_inline void wake_tracer(bool now)
 {
-	/* An empty record is the only way to wake a ring buffer's reader without data. */
-	if (now || bpf_ringbuf_query(&chunks, BPF_RB_AVAIL_DATA) >= config.wakeup_bytes) {
+	/* An empty record is the only way to wake a ring buffer's reader without data. One that is
+	 * awake looks again before it sleeps. */
+	if (now || (*(volatile __u32 *)&tracer_sleeps &&
+		    bpf_ringbuf_query(&chunks, BPF_RB_AVAIL_DATA) >= config.wakeup_bytes &&
+		    __sync_val_compare_and_swap(&tracer_sleeps, 1, 0))) {
 		void *nothing = bpf_ringbuf_reserve(&chunks, 8, 0);
 
 		if (nothing)
@@ -507,6 +511,7 @@ int on_level_multi(struct pt_regs *ctx)
 struct walk {
 	struct copy copy;
 	struct task_struct *task;
+	const struct proc_entry *proc;
 	__u64 table;
 	__u64 no_arena;
 };
@@ -534,8 +539,9 @@ static long walk_harvest(__u32 index, struct walk *w)
 	return walk_arena(index, w, false);
 }
 
-static __always_inline int registry_walk(struct walk *w, __u64 address, const bool sleepable)
+static __always_inline long registry_walk(__u32 index, struct walk *w, const bool sleepable)
 {
+	__u64 address = w->proc->registry[index & (PROC_REGISTRIES_MAX - 1)];
 	struct {
 		__u32 semaphore, magic, abi_version, pid;
 		__u64 table;
@@ -543,17 +549,20 @@ static __always_inline int registry_walk(struct walk *w, __u64 address, const bo
 		__u64 key_next, lost;
 	} registry;
 
+	if (!address)
+		return 1;
+	w->copy.id.registry = index;
 	if (user_read(&registry, sizeof(registry), address, w->task, sleepable)) {
 		trouble_count(TROUBLE_READ_FAILED);
 		w->copy.unreadable++;
-		return -1;
+		return 0;
 	}
 	if (!registry.magic) /* not initialised yet */
 		return 0;
 	if (registry.magic != QSLOG_REGISTRY_MAGIC || registry.abi_version != QSLOG_ABI_VERSION ||
 	    registry.arena_cnt > registry.table_max || registry.table_max > 1u << 22) {
 		trouble_count(TROUBLE_BAD_ARENA);
-		return -1;
+		return 0;
 	}
 	w->table = registry.table;
 	w->no_arena += registry.lost;
@@ -562,6 +571,16 @@ static __always_inline int registry_walk(struct walk *w, __u64 address, const bo
 	else
 		bpf_loop(registry.arena_cnt, walk_harvest, w, 0);
 	return 0;
+}
+
+static long registry_pull(__u32 index, struct walk *w)
+{
+	return registry_walk(index, w, true);
+}
+
+static long registry_harvest(__u32 index, struct walk *w)
+{
+	return registry_walk(index, w, false);
 }
 
 /* What the arenas' own states do not say. */
@@ -573,6 +592,13 @@ static __always_inline void walk_note(const struct walk *w, struct proc_entry *p
 		proc->no_arena = w->no_arena;
 }
 
+static __always_inline void walk_init(struct walk *w)
+{
+	w->copy.unreadable = *(volatile __u32 *)&zero;
+	w->copy.untracked = *(volatile __u64 *)&zero;
+	w->no_arena = *(volatile __u64 *)&zero;
+}
+
 /* --- pull */
 
 SEC("iter.s/task")
@@ -581,7 +607,7 @@ int pull_task(struct bpf_iter__task *ctx)
 	struct task_struct *task = ctx->task;
 	struct proc_entry *proc;
 	struct walk w = {};
-	__u32 tgid, i;
+	__u32 tgid;
 
 	if (!task)
 		return 0;
@@ -591,14 +617,11 @@ int pull_task(struct bpf_iter__task *ctx)
 		return 0;
 	proc->pulled = pull_number; /* once per process, whichever thread comes first */
 	w.task = task;
+	w.proc = proc;
+	walk_init(&w);
 	w.copy.entry = CHUNK_PULL;
 	w.copy.id.tgid = tgid;
-	for (i = 0; i < PROC_REGISTRIES_MAX; i++) {
-		if (!proc->registry[i])
-			break;
-		w.copy.id.registry = i;
-		registry_walk(&w, proc->registry[i], true);
-	}
+	bpf_loop(PROC_REGISTRIES_MAX, registry_pull, &w, 0);
 	if (!proc->harvested)
 		walk_note(&w, proc);
 	if (pull_baseline)
@@ -610,20 +633,16 @@ int pull_task(struct bpf_iter__task *ctx)
 
 static __always_inline int harvest(bool last)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32, i;
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct proc_entry *proc = bpf_map_lookup_elem(&procs, &tgid);
-	struct walk w = {};
+	struct walk w = {.proc = proc};
 
 	if (!proc || proc->harvested)
 		return 0;
+	walk_init(&w);
 	w.copy.entry = CHUNK_HARVEST;
 	w.copy.id.tgid = tgid;
-	for (i = 0; i < PROC_REGISTRIES_MAX; i++) {
-		if (!proc->registry[i])
-			break;
-		w.copy.id.registry = i;
-		registry_walk(&w, proc->registry[i], false);
-	}
+	bpf_loop(PROC_REGISTRIES_MAX, registry_harvest, &w, 0);
 	walk_note(&w, proc);
 	if (last)
 		proc->harvested = 1;
@@ -655,11 +674,9 @@ int BPF_PROG(on_exit, struct task_struct *task, bool group_dead)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct proc_entry *proc = bpf_map_lookup_elem(&procs, &tgid);
 
-	if (group_dead)
-		return harvest(true);
-	if (proc && proc->executes)
-		harvest(false);
-	return thread_ended();
+	if (group_dead || (proc && proc->executes))
+		harvest(group_dead);
+	return group_dead ? 0 : thread_ended();
 }
 
 /* Another program is about to take the place of this one: what fails from here on is fatal. */

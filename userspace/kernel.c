@@ -112,6 +112,11 @@ int kernel_epoll_fd(const struct kernel *k)
 	return ring_buffer__epoll_fd(k->ring);
 }
 
+void kernel_sleeps(struct kernel *k, bool sleeps)
+{
+	__atomic_store_n(&k->skel->bss->tracer_sleeps, sleeps, __ATOMIC_SEQ_CST);
+}
+
 int64_t kernel_consume(struct kernel *k, int64_t budget)
 {
 	int n;

@@ -43,6 +43,8 @@ int kernel_attach_try(struct kernel *k, bool multi, struct why *why);
 
 /* Readable when chunks wait. */
 int kernel_epoll_fd(const struct kernel *k);
+/* About to wait for kernel_epoll_fd(), or done with it: while nobody waits nobody is woken. */
+void kernel_sleeps(struct kernel *k, bool sleeps);
 /* Hands waiting chunks to the callback until there are none or `budget` bytes of data are reached;
  * returns how many bytes that was. */
 int64_t kernel_consume(struct kernel *k, int64_t budget);

@@ -450,7 +450,9 @@ int session_run(struct session *s, enum session_end *end, struct why *why)
 		}
 		if (deadline != UINT64_MAX && timeout < 0)
 			timeout = deadline - now < 1000 ? (int)(deadline - now) : 1000;
+		kernel_sleeps(s->kernel, timeout != 0);
 		n = epoll_wait(s->epoll, events, 4, timeout);
+		kernel_sleeps(s->kernel, false);
 		if (n < 0 && errno != EINTR)
 			return why_set(why, -errno, "epoll_wait: %s", strerror(errno));
 		timeout = kernel_consume(s->kernel, CONSUME_BYTES) >= CONSUME_BYTES ? 0 : -1;
