@@ -202,6 +202,10 @@ endif
 crash-soak: all tests ## kill an application ROUNDS times (1000) and recover what it recorded
 	$(Q)$(TEST_ENV) ROUNDS='$(or $(ROUNDS),1000)' $(O)/tests/e2e/test_recover
 
+.PHONY: kill-soak
+kill-soak: all tests ## kill ROUNDS traced applications (1000) and a tenth as many tracers
+	$(Q)$(TEST_ENV) ROUNDS='$(or $(ROUNDS),1000)' $(O)/tests/e2e/test_kill
+
 .PHONY: soak
 soak: all tests ## the tests of safe recording and of time at length (three quarters of an hour)
 	$(Q)SOAK=1 TEST_TIMEOUT=3600 $(TEST_ENV) tests/run.sh $(O)/tests/e2e/test_safety \

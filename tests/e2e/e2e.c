@@ -333,8 +333,8 @@ static void thread_check(const struct shared_thread *t, unsigned int i, const st
 			 (unsigned long long)seen->delivered, (unsigned long long)seen->lost);
 }
 
-void counts_check(const char *file, const struct shared *s, unsigned int threads,
-		  enum expect expect, struct counted *out)
+void counts_check_of(const char *file, pid_t pid, const struct shared *s, unsigned int threads,
+		     enum expect expect, struct counted *out)
 {
 	struct seen seen[SHARED_THREADS_MAX];
 	const struct record *record;
@@ -347,7 +347,8 @@ void counts_check(const char *file, const struct shared *s, unsigned int threads
 	memset(out, 0, sizeof(*out));
 	assert_int_equal(reader_open(&reader, file, damage, NULL), 0);
 	while ((more = reader_next(reader, &record)) > 0)
-		record_check(record, s, threads, expect, seen);
+		if (!pid || record->thread->process->pid == (uint32_t)pid)
+			record_check(record, s, threads, expect, seen);
 	assert_int_equal(more, 0);
 	reader_totals_get(reader, &totals);
 	reader_close(reader);
@@ -358,6 +359,14 @@ void counts_check(const char *file, const struct shared *s, unsigned int threads
 		out->lost += seen[i].lost;
 		out->ends += seen[i].next >= s->threads[i].issued;
 	}
+	if (pid)
+		return;
 	assert_int_equal(totals.records, out->delivered);
 	assert_int_equal(totals.lost, out->lost);
+}
+
+void counts_check(const char *file, const struct shared *s, unsigned int threads,
+		  enum expect expect, struct counted *out)
+{
+	counts_check_of(file, 0, s, threads, expect, out);
 }

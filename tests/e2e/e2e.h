@@ -75,5 +75,8 @@ struct counted {
  */
 void counts_check(const char *file, const struct shared *s, unsigned int threads,
 		  enum expect expect, struct counted *out);
+/* The same for one process of several in the file. */
+void counts_check_of(const char *file, pid_t pid, const struct shared *s, unsigned int threads,
+		     enum expect expect, struct counted *out);
 
 #endif
