@@ -538,7 +538,7 @@ void target_counter_set(struct target *t, uint32_t kind)
 	t->counter_kind = kind;
 }
 
-static uint64_t target_counter(const struct target *t)
+uint64_t target_counter(const struct target *t)
 {
 	return t->counter_kind ? counter_read(t->counter_kind) : 0;
 }

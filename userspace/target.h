@@ -57,6 +57,9 @@ int target_clock(const struct target *t, enum qslog_clock *clock, struct why *wh
  * record. To be set before target_ingest(), and when it turns out. */
 void target_counter_set(struct target *t, uint32_t kind);
 
+/* That counter now; 0: not known yet. */
+uint64_t target_counter(const struct target *t);
+
 /* Adds the process to the writer and the ingest. */
 int target_ingest(struct target *t, struct writer *writer, struct ingest *ingest);
 struct ingest_process *target_ingest_process(const struct target *t);

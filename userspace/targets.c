@@ -424,6 +424,8 @@ void targets_tick(struct targets *ts, uint64_t now_ms)
 			continue;
 		target_sites_fetch(ts->members[i].target);
 		losses_count(ts, ts->members[i].target, false);
+		(void)ingest_until(target_ingest_process(ts->members[i].target),
+				   target_counter(ts->members[i].target));
 		if (scans)
 			rescan(ts, ts->members[i].target);
 	}
