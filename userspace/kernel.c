@@ -134,15 +134,21 @@ static void programs_choose(struct kernel *k)
 {
 	k->programs.batch = k->skel->progs.on_batch;
 	k->programs.level = k->skel->progs.on_level;
+	k->programs.record = k->skel->progs.on_record;
 	k->programs.batch_multi = k->skel->progs.on_batch_multi;
+	k->programs.record_multi = k->skel->progs.on_record_multi;
 	k->programs.level_multi = k->skel->progs.on_level_multi;
 	k->programs.multi = multi_possible();
 	bpf_program__set_autoload(k->programs.batch_multi, k->programs.multi);
 	bpf_program__set_autoload(k->programs.level_multi, k->programs.multi);
+	bpf_program__set_autoload(k->programs.record, k->options.immediate);
+	bpf_program__set_autoload(k->programs.record_multi, k->options.immediate && k->programs.multi);
 	(void)bpf_program__set_expected_attach_type(
 		k->programs.batch_multi, (enum bpf_attach_type)UPROBE_MULTI_ATTACH_TYPE);
 	(void)bpf_program__set_expected_attach_type(
 		k->programs.level_multi, (enum bpf_attach_type)UPROBE_MULTI_ATTACH_TYPE);
+	(void)bpf_program__set_expected_attach_type(
+		k->programs.record_multi, (enum bpf_attach_type)UPROBE_MULTI_ATTACH_TYPE);
 }
 
 static int programs_load(struct kernel *k, const char *ends, struct why *why)
@@ -416,6 +422,14 @@ int kernel_attach_batch(struct kernel *k, const struct probe_target *target, uin
 			struct probe_link **link, struct why *why)
 {
 	return probe_attach_batch(&k->programs, target, registry, link, why);
+}
+
+int kernel_attach_record(struct kernel *k, const struct probe_target *target,
+			 struct probe_link **link, struct why *why)
+{
+	if (!k->options.immediate)
+		return 0;
+	return probe_attach_record(&k->programs, target, link, why);
 }
 
 int kernel_attach_levels(struct kernel *k, const struct probe_target *target, uint8_t level_min,

@@ -20,6 +20,7 @@ struct kernel;
 struct kernel_options {
 	uint32_t ring_bytes; /* power of two, multiple of the page size */
 	bool libbpf_messages;
+	bool immediate; /* each record is copied, and the tracer woken, as it is written */
 	const char *ends; /* as on older kernels, whatever this one is: see kernel_ends.h; or NULL */
 	/* Called by kernel_consume() for each chunk, whose data_bytes fit its memory. */
 	void (*chunk)(void *arg, const struct chunk *chunk);
@@ -70,6 +71,9 @@ int kernel_pull(struct kernel *k, bool baseline);
  * kernel is closed. */
 int kernel_attach_batch(struct kernel *k, const struct probe_target *target, uint32_t registry,
 			struct probe_link **link, struct why *why);
+/* With options.immediate qslog:record, else nothing. */
+int kernel_attach_record(struct kernel *k, const struct probe_target *target,
+			 struct probe_link **link, struct why *why);
 int kernel_attach_levels(struct kernel *k, const struct probe_target *target, uint8_t level_min,
 			 struct probe_link **link, struct why *why);
 

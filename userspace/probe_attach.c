@@ -16,8 +16,10 @@
 
 #if defined(__x86_64__)
 #define BATCH_ARGS "8@%rdi 8@%rsi 8@%rdx 8@%rcx 8@%r8"
+#define RECORD_ARGS "8@%rdi 8@%rsi -4@%edx -4@%ecx 8@%r8 4@%r9d"
 #else
 #define BATCH_ARGS "8@x0 8@x1 8@x2 8@x3 8@x4"
+#define RECORD_ARGS "8@x0 8@x1 -4@x2 -4@x3 8@x4 4@x5"
 #endif
 
 #define FD_PATH_MAX 32
@@ -61,6 +63,10 @@ void probe_file_init(struct probe_file *file, const struct elf_notes *notes)
 		} else if (strcmp(probe->name, "batch") == 0) {
 			place_add(file, &file->batch, probe);
 			if (strcmp(probe->args, BATCH_ARGS) != 0)
+				file->args_known = false;
+		} else if (strcmp(probe->name, "record") == 0) {
+			place_add(file, &file->record, probe);
+			if (strcmp(probe->args, RECORD_ARGS) != 0)
 				file->args_known = false;
 		}
 	}
@@ -172,8 +178,10 @@ static int refused(const struct probe_programs *programs, const struct probe_tar
 		       (int)target->tgid, strerror(-err), advice);
 }
 
-int probe_attach_batch(const struct probe_programs *programs, const struct probe_target *target,
-		       uint64_t cookie, struct probe_link **out, struct why *why)
+static int one_attach(const struct probe_programs *programs, struct bpf_program *multi,
+		      struct bpf_program *single, const struct probe_target *target,
+		      const struct probe_places *places, const char *probe, uint64_t cookie,
+		      struct probe_link **out, struct why *why)
 {
 	struct probe_link *link;
 	int err = link_new(&link);
@@ -182,16 +190,29 @@ int probe_attach_batch(const struct probe_programs *programs, const struct probe
 		return err;
 	err = -EPERM;
 	if (multi_possible(programs, target) && target->probes->args_known)
-		err = multi_attach(programs->batch_multi, target, &target->probes->batch, 1, cookie,
-				   link);
+		err = multi_attach(multi, target, places, 1, cookie, link);
 	if (err && perf_allowed())
-		err = perf_attach(programs->batch, target, "batch", cookie, link);
+		err = perf_attach(single, target, probe, cookie, link);
 	if (err) {
 		probe_link_close(link);
-		return refused(programs, target, "batch", err, why);
+		return refused(programs, target, probe, err, why);
 	}
 	*out = link;
 	return 0;
+}
+
+int probe_attach_batch(const struct probe_programs *programs, const struct probe_target *target,
+		       uint64_t cookie, struct probe_link **out, struct why *why)
+{
+	return one_attach(programs, programs->batch_multi, programs->batch, target,
+			  &target->probes->batch, "batch", cookie, out, why);
+}
+
+int probe_attach_record(const struct probe_programs *programs, const struct probe_target *target,
+			struct probe_link **out, struct why *why)
+{
+	return one_attach(programs, programs->record_multi, programs->record, target,
+			  &target->probes->record, "record", 0, out, why);
 }
 
 static int levels_perf_attach(const struct probe_programs *programs,

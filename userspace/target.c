@@ -38,7 +38,7 @@ struct target_file {
 	uint64_t words[QSLOG_LEVEL_COUNT];	 /* addresses of the levels' semaphores */
 	int fd;					 /* open, to attach to; the file may be deleted */
 	struct probe_file probes;
-	struct probe_link *batch, *levels;
+	struct probe_link *batch, *record, *levels;
 };
 
 struct target {
@@ -177,8 +177,9 @@ void target_mute(struct target *t)
 	unsigned int i;
 
 	for (i = 0; i < t->file_cnt; i++) {
+		probe_link_close(t->files[i].record);
 		probe_link_close(t->files[i].levels);
-		t->files[i].levels = NULL;
+		t->files[i].record = t->files[i].levels = NULL;
 	}
 }
 
@@ -444,6 +445,8 @@ int target_listen(struct target *t, struct kernel *k, uint8_t level_min, struct 
 		if (!file->has_sites || file->levels)
 			continue;
 		err = kernel_attach_levels(k, &where, level_min, &file->levels, why);
+		if (!err)
+			err = kernel_attach_record(k, &where, &file->record, why);
 		for (level = level_min; !err && level < QSLOG_LEVEL_COUNT; level++)
 			if (file->words[level])
 				err = level_verify(t, file, level, why);
@@ -480,7 +483,7 @@ int target_follow(struct target *t, struct kernel *k, uint8_t level, struct why 
 	memcpy(old, t->files, t->file_cnt * sizeof(*old));
 	for (i = 0; i < t->file_cnt; i++) {
 		t->files[i].batch = NULL;
-		t->files[i].levels = NULL;
+		t->files[i].record = t->files[i].levels = NULL;
 	}
 	t->registry_cnt = 0; /* says the kernel through which thread */
 	err = target_attach(t, k, why);
@@ -489,6 +492,7 @@ int target_follow(struct target *t, struct kernel *k, uint8_t level, struct why 
 	for (i = 0; i < t->file_cnt; i++) {
 		link_replace(&t->files[i].batch, old[i].batch);
 		link_replace(&t->files[i].levels, old[i].levels);
+		link_replace(&t->files[i].record, old[i].record);
 	}
 	free(old);
 	return err;
@@ -502,6 +506,7 @@ void target_counts_get(const struct target *t, struct target_counts *out)
 	for (i = 0; i < t->file_cnt; i++) {
 		out->files++;
 		out->probes += probe_link_cnt(t->files[i].batch) +
+			       probe_link_cnt(t->files[i].record) +
 			       probe_link_cnt(t->files[i].levels);
 	}
 }
