@@ -7,9 +7,11 @@
  * ingest, and flushes the writer when that is a good part of a ring or the flush interval is over;
  * then `collected` moves on, which gives the owner the room back (collector_safe.h). When there
  * was little it sleeps on a futex, at most one flush interval, and so short that at the rate of the
- * last one no ring is filled to the part at which its owner wakes it: waking is a system call, which
- * threads that log evenly are to be spared. qslog_flush() and qslog_stop() raise a number and wait until the thread has
- * answered it after one more whole visit.
+ * last one no ring is filled to the part at which its owner wakes it: waking is a system call, and
+ * where that has to get another processor out of its sleep it takes 40 us of the owner's time, which
+ * threads that log evenly are to be spared, and those that log in bursts: for a while after there was
+ * much it looks in every 100 us. qslog_flush() and qslog_stop() raise a number and wait until the
+ * thread has answered it after one more whole visit.
  */
 #include <qslog.h>
 
@@ -22,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -40,6 +43,8 @@
 #define FLUSH_RING_SHARE 8     /* so much of a ring since the last flush is reason for one */
 #define SLEEP_RING_SHARE 8     /* no longer than it takes the busiest thread to fill that much */
 #define SLEEP_MIN_NS 200000
+#define LINGER_NS 5000000 /* after a visit that took SLEEP_RING_SHARE of a ring or more */
+#define LINGER_SLEEP_NS 100000
 
 static struct collector {
 	pthread_mutex_t lock; /* of start and stop */
@@ -50,6 +55,7 @@ static struct collector {
 	struct ingest_process *process;
 	struct collector_safe safe;
 	uint64_t flush_bytes;
+	uint64_t linger_until_ns;
 	unsigned int flush_ms;
 	/* answered = requested once everything from before the request is in the file */
 	uint32_t requested, answered;
@@ -204,14 +210,17 @@ static int arenas_begin(struct collector *c)
 	return err;
 }
 
-/* `most` bytes of one arena have come in `elapsed_ns`. */
-static uint64_t sleep_ns(const struct collector *c, uint64_t most, uint64_t elapsed_ns)
+/* `most` bytes of one arena have come in `elapsed_ns`, up to `now`. */
+static uint64_t sleep_ns(struct collector *c, uint64_t most, uint64_t elapsed_ns, uint64_t now)
 {
 	const uint64_t longest = (uint64_t)c->flush_ms * 1000000u;
 	const uint64_t part = qslog_priv_process.arena_bytes / SLEEP_RING_SHARE;
-
 	double ns;
 
+	if (most >= part)
+		c->linger_until_ns = now + LINGER_NS;
+	if (now < c->linger_until_ns)
+		return LINGER_SLEEP_NS;
 	if (!most)
 		return longest;
 	ns = (double)elapsed_ns * (double)part / (double)most;
@@ -254,6 +263,7 @@ static void *collector_main(void *arg)
 	bool unflushed = false;
 
 	pthread_setname_np(pthread_self(), "qslog");
+	(void)prctl(PR_SET_TIMERSLACK, 1000ul); /* of 50 us: the sleep is that short */
 	for (;;) {
 		uint32_t request = __atomic_load_n(&c->requested, __ATOMIC_ACQUIRE);
 		bool stop = __atomic_load_n(&c->stop, __ATOMIC_ACQUIRE);
@@ -289,7 +299,7 @@ static void *collector_main(void *arg)
 			flushed_ns = now;
 		}
 		if (bytes < VISIT_BYTES_BUSY)
-			collector_sleep(sleep_ns(c, most, elapsed_ns));
+			collector_sleep(sleep_ns(c, most, elapsed_ns, now));
 	}
 }
 
