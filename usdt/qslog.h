@@ -560,12 +560,21 @@ int qslog_flush(void);
 /*
  * Before the calling thread enters a sandbox. A thread's first record and its end make system calls,
  * whoever listens by then; docs/safety.md lists all that recording makes, and when. This takes the
- * memory for its records now; with QSLOG_THREAD_NO_SYSCALLS its records make none from here on
- * (SECCOMP_MODE_STRICT allows that): it neither wakes the in-process collector, which comes by after
- * flush_ms at the latest, nor waits for room (QSLOG_ON_FULL_BLOCK): what finds none is dropped and
- * counted. 0; -EINVAL: unknown flags; -ENOMEM. May be called again. Not for signal handlers.
+ * memory for its records now. Flags, which replace those of an earlier call:
+ *
+ * QSLOG_THREAD_NO_SYSCALLS  its records make none from here on: it neither wakes the in-process
+ *                           collector, which comes by after flush_ms at the latest, nor waits for room
+ *                           (QSLOG_ON_FULL_BLOCK): what finds none is dropped and counted.
+ * QSLOG_THREAD_NO_COUNTER   nor do they read the CPU's counter: their times are those of
+ *                           CLOCK_MONOTONIC_COARSE, in steps of 1 to 10 ms, from the vDSO. The call
+ *                           takes 10 ms then.
+ *
+ * SECCOMP_MODE_STRICT needs both: on x86-64 it takes the TSC away as well (kernel/seccomp.c:
+ * disable_TSC()), and reading it is SIGSEGV. 0; -EINVAL: unknown flags; -ENOMEM; -ENOTSUP: there is no
+ * vDSO. Not for signal handlers.
  */
 #define QSLOG_THREAD_NO_SYSCALLS 1u
+#define QSLOG_THREAD_NO_COUNTER 2u
 int qslog_thread_prepare(unsigned int flags);
 
 /*

@@ -29,6 +29,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -50,6 +51,8 @@
 /* Stops that come in quick succession mark and push only so often. */
 #define MARK_BYTES 4096u
 #define PUSH_BYTES (QSLOG_BATCH_BYTES / 2)
+/* How long is looked how fast the counter is: to within 1 in 10^5. */
+#define COUNTER_LOOK_NS 10000000
 /* Between two looks at whether the collector has made room, with QSLOG_ON_FULL_BLOCK. */
 #define BLOCK_NS 20000
 
@@ -119,6 +122,11 @@ static __thread struct {
 	uint8_t ended;	 /* its end has been noticed */
 	uint8_t forking; /* holds the lock */
 	uint8_t no_syscalls; /* QSLOG_THREAD_NO_SYSCALLS */
+	/* QSLOG_THREAD_NO_COUNTER: the arena's limit is 0, and this the real one; a moment by both
+	 * clocks, and ticks of the counter in 2^32 ns. */
+	uint8_t no_counter;
+	uint64_t limit;
+	uint64_t since_ns, since_counter, ticks;
 	/* Whoever wants qslog:record: of the next `asked_cnt` records to find a place (more than one
 	 * where handlers came between); of the one that begins at hit_begin, behind padding at
 	 * hit_pad; of one at nested_begin amid another one. */
@@ -136,7 +144,7 @@ static uint64_t monotonic_ns(void)
 {
 	struct timespec now = {0, 0}; /* where the call is forbidden */
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(thread_state.no_counter ? CLOCK_MONOTONIC_COARSE : CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -432,13 +440,17 @@ static int clock_is_monotonic(void)
 	return qslog_priv_registry.clock == QSLOG_CLOCK_MONOTONIC;
 }
 
-/* Where the next stop is; with the kernel's clock every record comes to the cold function. */
+/* Where the next stop is; where the counter is not the CPU's, every record comes to the cold function. */
 static void arena_limit_set(struct qslog_arena *arena, uint64_t limit)
 {
-	if (clock_is_monotonic())
+	if (clock_is_monotonic()) {
 		arena->clock_limit = limit | 1; /* positions are multiples of 8 */
-	else
+	} else if (thread_state.no_counter) {
+		thread_state.limit = limit | 1;
+		arena->limit = 0;
+	} else {
 		arena->limit = limit > QSLOG_PRIV_SLACK ? limit - QSLOG_PRIV_SLACK : 0;
+	}
 }
 
 /* A new life: the key is 0 while the rest changes, positions go on. */
@@ -592,6 +604,7 @@ static void arena_end_life(void *thread_arena)
 	signals_restore(&saved);
 	lock_take(&saved);
 	qslog_priv_arena = &arena_none;
+	thread_state.limit = 0;
 	if (thread_state.ended)
 		late_remove(arena);
 	thread_state.ended = 1;
@@ -848,13 +861,46 @@ static uint64_t tell_of(struct qslog_arena *arena, uint64_t start, uint64_t byte
 
 /* --- Time. */
 
+/* What the counter would be about now: never ahead of it, since the coarse clock is not. */
+static uint64_t counter_estimate(void)
+{
+	const uint64_t now = monotonic_ns(), since = thread_state.since_ns;
+	const uint64_t past = now > since ? now - since : 0;
+
+	return thread_state.since_counter +
+	       (uint64_t)((unsigned __int128)past * thread_state.ticks >> 32);
+}
+
 uint64_t qslog_priv_counter_slow(void)
 {
 	const int saved_errno = errno;
-	uint64_t counter = clock_is_monotonic() ? monotonic_ns() : qslog_priv_counter();
+	uint64_t counter = clock_is_monotonic()	   ? monotonic_ns() :
+			   thread_state.no_counter ? counter_estimate() :
+						     qslog_priv_counter();
 
 	errno = saved_errno;
 	return counter;
+}
+
+/* How fast the counter is, from two looks at both clocks. */
+static int counter_leave(void)
+{
+	uint64_t ns, counter;
+
+	if (!getauxval(AT_SYSINFO_EHDR))
+		return -ENOTSUP;
+	ns = monotonic_ns();
+	counter = qslog_priv_counter();
+	syscall(SYS_nanosleep, &(struct timespec){.tv_nsec = COUNTER_LOOK_NS}, NULL);
+	thread_state.since_ns = monotonic_ns();
+	thread_state.since_counter = qslog_priv_counter();
+	if (thread_state.since_ns <= ns) /* the call is forbidden */
+		return -ENOTSUP;
+	thread_state.ticks = (uint64_t)(((unsigned __int128)(thread_state.since_counter - counter) << 32) /
+					(thread_state.since_ns - ns));
+	thread_state.limit = 0;
+	thread_state.no_counter = 1;
+	return 0;
 }
 
 #if defined(__x86_64__)
@@ -944,7 +990,8 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 	int saved_errno = errno;
 
 	/* No stop: see arena_limit_set(). A forked child finds 0. */
-	if (start + bytes <= arena->clock_limit && !thread_state.asked_cnt &&
+	if (start + bytes <= (thread_state.limit ? thread_state.limit : arena->clock_limit) &&
+	    !thread_state.asked_cnt &&
 	    __atomic_load_n(own_process, __ATOMIC_RELAXED))
 		return slot_take(arena, start);
 	/* None, or that of the parent of a forked child. */
@@ -1144,6 +1191,7 @@ static void fork_child(void)
 	runtime.misfits = runtime.late = NULL;
 	thread_state.full_until_ns = 0;
 	thread_state.ended = 0;
+	thread_state.limit = 0;
 	qslog_priv_process.collector = QSLOG_COLLECTOR_OFF;
 	qslog_priv_process.collector_on = 0;
 	qslog_priv_process.arena_memory = NULL;
@@ -1808,14 +1856,22 @@ void qslog_stats_get(struct qslog_stats *stats)
 int qslog_thread_prepare(unsigned int flags)
 {
 	const int saved_errno = errno;
+	struct qslog_arena *arena;
 	int err = 0;
 
-	if (flags & ~QSLOG_THREAD_NO_SYSCALLS)
+	if (flags & ~(QSLOG_THREAD_NO_SYSCALLS | QSLOG_THREAD_NO_COUNTER))
 		return -EINVAL;
-	if (!thread_arena_get())
+	arena = thread_arena_get();
+	if (!arena)
 		err = -ENOMEM;
 	(void)qslog_priv_id_next(); /* the first one of a block, where there was none */
 	thread_state.no_syscalls = flags & QSLOG_THREAD_NO_SYSCALLS;
+	thread_state.no_counter = 0;
+	thread_state.limit = 0;
+	if (!err && flags & QSLOG_THREAD_NO_COUNTER)
+		err = counter_leave();
+	if (arena)
+		arena->limit = 0; /* the next record finds out */
 	errno = saved_errno;
 	return err;
 }
