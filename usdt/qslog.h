@@ -1172,7 +1172,8 @@ int qslog_priv_limit_pass(struct qslog_priv_limit *limit, uint32_t per_second, u
 /* --- Arguments: captured once as a slot (and, for strings, data), then sized, then stored. */
 struct qslog_priv_text {
 	const void *data;
-	uint64_t slot; /* low half stored length, high half real length */
+	uint64_t slot;	/* low half stored length, high half real length */
+	uint64_t extra; /* bytes behind the slot: the stored length, rounded up */
 };
 
 #ifndef __cplusplus
@@ -1197,6 +1198,10 @@ static inline uint64_t qslog_priv_take_double(long double wide)
 	__builtin_memcpy(&bits, &v, sizeof(bits));
 	return bits;
 }
+/* Where the size of a record hangs on a value, that delays the next reading of the counter: on Intel
+ * whatever takes more than some 14 cycles in front of it does. On a branch that was predicted it does
+ * not, so that sizes of short texts are found by branches. */
+#define QSLOG_PRIV_BRANCH() __asm__ volatile("") /* no conditional move of this */
 static inline struct qslog_priv_text qslog_priv_take_text(const void *data, size_t len)
 {
 	struct qslog_priv_text t;
@@ -1205,16 +1210,74 @@ static inline struct qslog_priv_text qslog_priv_take_text(const void *data, size
 	t.data = data;
 	if (!data) {
 		t.slot = (uint64_t)QSLOG_STR_NULL << 32;
+		t.extra = 0;
 		return t;
 	}
 	real = len < QSLOG_STR_NULL ? len : QSLOG_STR_NULL - 1;
 	t.slot = real | real << 32;
+	t.extra = (real + 7) & ~7ull;
+	if (t.extra == 8)
+		QSLOG_PRIV_BRANCH();
+	else if (t.extra == 16)
+		QSLOG_PRIV_BRANCH();
 	return t;
 }
+#ifdef __SANITIZE_ADDRESS__
+#define QSLOG_PRIV_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define QSLOG_PRIV_ASAN 1
+#endif
+#endif
+/* The length of short strings without a call. Aligned loads do not leave the page; of what they read
+ * beside the string nothing is looked at. */
+#if defined(__x86_64__) && !defined(QSLOG_PRIV_ASAN)
+QSLOG_PRIV_INLINE unsigned int qslog_priv_zeros16(const char *at)
+{
+	unsigned int mask;
+
+	__asm__ volatile("pxor %%xmm0, %%xmm0\n\tpcmpeqb (%1), %%xmm0\n\tpmovmskb %%xmm0, %0"
+			 : "=r"(mask)
+			 : "r"(at)
+			 : "xmm0", "memory");
+	return mask;
+}
+static __attribute__((noinline, unused)) struct qslog_priv_text qslog_priv_take_longer(const char *v)
+{
+	const uint64_t into = (uintptr_t)v & 15;
+	const unsigned int mask = qslog_priv_zeros16(v - into + 16);
+
+	return qslog_priv_take_text(v, mask ? 16 - into + (unsigned int)__builtin_ctz(mask) :
+					      __builtin_strlen(v));
+}
+QSLOG_PRIV_INLINE struct qslog_priv_text qslog_priv_take_cstr(const char *v)
+{
+	const uint64_t into = (uintptr_t)v & 15;
+	struct qslog_priv_text t;
+	unsigned int mask;
+
+	if (!v || __builtin_constant_p(__builtin_strlen(v)))
+		return qslog_priv_take_text(v, v ? __builtin_strlen(v) : 0);
+	mask = qslog_priv_zeros16(v - into) >> into;
+	if (QSLOG_PRIV_UNLIKELY(mask == 0))
+		return qslog_priv_take_longer(v);
+	t.data = v;
+	t.slot = (unsigned int)__builtin_ctz(mask) * 0x100000001ull;
+	t.extra = 16;
+	if (QSLOG_PRIV_UNLIKELY(mask & 1)) {
+		t.extra = 0;
+	} else if (mask & 0x1fe) {
+		QSLOG_PRIV_BRANCH();
+		t.extra = 8;
+	}
+	return t;
+}
+#else
 static inline struct qslog_priv_text qslog_priv_take_cstr(const char *v)
 {
 	return qslog_priv_take_text(v, v ? __builtin_strlen(v) : 0);
 }
+#endif
 static inline struct qslog_priv_text qslog_priv_take_strn(struct qslog_str v)
 {
 	return qslog_priv_take_text(v.data, v.len);
@@ -1228,16 +1291,18 @@ static inline struct qslog_priv_text qslog_priv_take_blob(struct qslog_blob v)
 static inline uint64_t qslog_priv_extra_slot(uint64_t v) { (void)v; return 0; }
 static inline uint64_t qslog_priv_extra_text(struct qslog_priv_text t)
 {
-	return ((t.slot & 0xffffffffu) + 7) & ~7ull;
+	return t.extra;
 }
 
 /* Cuts the texts of a record so that it fits; returns the new total of extra bytes. */
 static inline uint64_t qslog_priv_cut_slot(uint64_t *v, uint64_t cap) { (void)v; (void)cap; return 0; }
 static inline uint64_t qslog_priv_cut_text(struct qslog_priv_text *t, uint64_t cap)
 {
-	if ((t->slot & 0xffffffffu) > cap)
+	if ((t->slot & 0xffffffffu) > cap) {
 		t->slot = (t->slot & ~0xffffffffull) | cap;
-	return qslog_priv_extra_text(*t);
+		t->extra = cap; /* a multiple of 8 */
+	}
+	return t->extra;
 }
 
 static inline uint64_t *qslog_priv_put_slot(uint64_t *p, uint64_t v)
@@ -1245,16 +1310,42 @@ static inline uint64_t *qslog_priv_put_slot(uint64_t *p, uint64_t v)
 	*p = v;
 	return p + 1;
 }
+/* `extra` bytes: `len`, the rest zeros. Loads overlap where that saves a branch. */
+static __attribute__((noinline, unused)) void qslog_priv_put_bytes(uint64_t *p, const char *from,
+								   uint64_t len, uint64_t extra)
+{
+	uint64_t word;
+	uint32_t low, high;
+
+	if (len >= 8) {
+		__builtin_memcpy(&word, from + len - 8, 8);
+		p[extra / 8 - 1] = word >> (-len & 7) * 8;
+		__builtin_memcpy(p, from, extra - 8);
+	} else if (len >= 4) {
+		__builtin_memcpy(&low, from, 4);
+		__builtin_memcpy(&high, from + len - 4, 4);
+		p[0] = low | (uint64_t)high << (len - 4) * 8;
+	} else if (len) {
+		p[0] = (uint64_t)(uint8_t)from[0] | (uint64_t)(uint8_t)from[len / 2] << len / 2 * 8 |
+		       (uint64_t)(uint8_t)from[len - 1] << (len - 1) * 8;
+	}
+}
 static inline uint64_t *qslog_priv_put_text(uint64_t *p, struct qslog_priv_text t)
 {
-	uint64_t len = t.slot & 0xffffffffu;
+	const char *from = (const char *)t.data;
+	const uint64_t len = t.slot & 0xffffffffu;
+	uint64_t first, last;
 
 	*p++ = t.slot;
-	if (len) {
-		p[(len - 1) / 8] = 0; /* the padding is zeros */
-		__builtin_memcpy(p, t.data, len);
+	if (t.extra == 16) { /* len > 8 */
+		__builtin_memcpy(&first, from, 8);
+		__builtin_memcpy(&last, from + len - 8, 8);
+		p[0] = first;
+		p[1] = last >> (-len & 7) * 8;
+	} else {
+		qslog_priv_put_bytes(p, from, len, t.extra);
 	}
-	return p + (len + 7) / 8;
+	return p + t.extra / 8;
 }
 
 /* --- The preprocessor: how many arguments follow the format, and a macro for each of them. */
@@ -1442,8 +1533,9 @@ QSLOG_PRIV_INLINE uint64_t *qslog_priv_put(uint64_t *p, const qslog_priv_text_ar
 	return qslog_priv_put_text(p, a.text);
 }
 
-/* The counter that was recorded; 0: dropped. */
-template <class... Args>
+/* The counter that was recorded. If it was dropped: of a span the counter all the same, since leaving
+ * it is recorded; else 0. */
+template <bool Span, class... Args>
 QSLOG_PRIV_INLINE uint64_t qslog_priv_write_taken(const struct qslog_site *site, uint64_t id,
 						  Args... args)
 {
@@ -1460,8 +1552,9 @@ QSLOG_PRIV_INLINE uint64_t qslog_priv_write_taken(const struct qslog_site *site,
 		(void)cap;
 		bytes = (fixed + ... + qslog_priv_cut(args, cap));
 	}
-	if (!qslog_priv_record_open(&r, site, id ? QSLOG_RECORD_SPAN_ID : 0, bytes))
-		return 0;
+	if (QSLOG_PRIV_UNLIKELY(!qslog_priv_record_open(&r, site, id ? QSLOG_RECORD_SPAN_ID : 0,
+							bytes)))
+		return Span ? qslog_priv_counter_slow() : 0;
 	p = r.words + 2;
 	if (id)
 		*p++ = id;
@@ -1470,18 +1563,18 @@ QSLOG_PRIV_INLINE uint64_t qslog_priv_write_taken(const struct qslog_site *site,
 	qslog_priv_record_commit(&r);
 	return r.counter;
 }
-template <class... Args>
+template <bool Span, class... Args>
 QSLOG_PRIV_INLINE uint64_t qslog_priv_write(const struct qslog_site *site, uint64_t id,
 					    const Args &...args)
 {
-	return qslog_priv_write_taken(site, id, qslog_priv_take(args)...);
+	return qslog_priv_write_taken<Span>(site, id, qslog_priv_take(args)...);
 }
 
 #define QSLOG_PRIV_M_TYPE(i, a) (uint8_t)decltype(qslog_priv_take(a))::type,
 #define QSLOG_PRIV_M_COMPILE(i, a) (void)qslog_priv_take(a);
 #define QSLOG_PRIV_M_ARG(i, a) , a
-#define QSLOG_PRIV_WRITE(each, site, id, start, ...)                                                \
-	start = qslog_priv_write(site, id each(QSLOG_PRIV_M_ARG, __VA_ARGS__));
+#define QSLOG_PRIV_WRITE(each, site, id, span, start, ...)                                          \
+	start = qslog_priv_write<span>(site, id each(QSLOG_PRIV_M_ARG, __VA_ARGS__));
 
 extern "C" {
 #else
@@ -1523,9 +1616,9 @@ extern "C" {
 #define QSLOG_PRIV_M_PUT(i, a) qslog_priv_p = QSLOG_PRIV_PUT(qslog_priv_p, qslog_priv_a##i);
 
 
-/* Writes the record of `site`; `start` becomes its counter, or stays as it is when it is dropped.
- * `id`: of a span, 0: none. */
-#define QSLOG_PRIV_WRITE(each, site, id, start, ...)                                                \
+/* Writes the record of `site`; `start` becomes its counter. If it is dropped: where `span` is 1 the
+ * counter all the same, since leaving the span is recorded; else 0. `id`: of a span, 0: none. */
+#define QSLOG_PRIV_WRITE(each, site, id, span, start, ...)                                          \
 	each(QSLOG_PRIV_M_TAKE, __VA_ARGS__)                                                        \
 	struct qslog_priv_record qslog_priv_r;                                                      \
 	const uint64_t qslog_priv_fixed = QSLOG_RECORD_HEADER_BYTES + ((id) ? 8u : 0u) +            \
@@ -1540,8 +1633,9 @@ extern "C" {
 		(void)qslog_priv_cap;                                                               \
 		qslog_priv_bytes = qslog_priv_fixed each(QSLOG_PRIV_M_CUT, __VA_ARGS__);            \
 	}                                                                                           \
-	if (qslog_priv_record_open(&qslog_priv_r, site, (id) ? QSLOG_RECORD_SPAN_ID : 0,            \
-				   qslog_priv_bytes)) {                                             \
+	if (__builtin_expect(qslog_priv_record_open(&qslog_priv_r, site,                            \
+						    (id) ? QSLOG_RECORD_SPAN_ID : 0,                \
+						    qslog_priv_bytes), 1)) {                        \
 		uint64_t *qslog_priv_p = qslog_priv_r.words + 2;                                    \
 		if (id)                                                                             \
 			*qslog_priv_p++ = (id);                                                     \
@@ -1549,6 +1643,8 @@ extern "C" {
 		(void)qslog_priv_p;                                                                 \
 		qslog_priv_record_commit(&qslog_priv_r);                                            \
 		start = qslog_priv_r.counter;                                                       \
+	} else {                                                                                    \
+		start = (span) ? qslog_priv_counter_slow() : 0;                                     \
 	}
 #endif /* __cplusplus */
 
@@ -1622,7 +1718,7 @@ extern "C" {
 		    qslog_priv_agreed(&qslog_priv_control, &qslog_priv_site, level_,                \
 				      qslog_priv_on)) {                                             \
 			uint64_t qslog_priv_counter_ = 0;                                           \
-			QSLOG_PRIV_WRITE(QSLOG_PRIV_EACH, &qslog_priv_site, 0,                      \
+			QSLOG_PRIV_WRITE(QSLOG_PRIV_EACH, &qslog_priv_site, 0, 0,                   \
 					 qslog_priv_counter_, __VA_ARGS__)                          \
 			(void)qslog_priv_counter_;                                                  \
 		}                                                                                   \
@@ -1689,7 +1785,6 @@ extern "C" {
 #define QSLOG_PRIV_SPAN_ENTER(site_, ...)                                                           \
 	__extension__({                                                                             \
 		struct qslog_span qslog_priv_span = {&site_, 0, 0, 0};                              \
-		int qslog_priv_recordable = 1;                                                      \
 		const uint64_t qslog_priv_on = qslog_priv_listeners(QSLOG_SPAN_LEVEL);              \
 		QSLOG_PRIV_CHECK(QSLOG_PRIV_SECOND(__VA_ARGS__),                                    \
 				 0 QSLOG_PRIV_SPAN_EACH(QSLOG_PRIV_M_ONE, __VA_ARGS__));            \
@@ -1700,20 +1795,21 @@ extern "C" {
 				qslog_priv_span.start = QSLOG_PRIV_UNRECORDED;                      \
 				qslog_priv_span.id = qslog_priv_nest.id;                            \
 				qslog_priv_span.parent = qslog_priv_nest.parent;                    \
-				qslog_priv_recordable = qslog_priv_span_recordable();               \
-			}                                                                           \
-			if (qslog_priv_on &&                                                        \
-			    qslog_priv_agreed(&qslog_priv_control, &site_, QSLOG_SPAN_LEVEL,        \
-					      qslog_priv_on)) {                                     \
-				if (qslog_priv_recordable) {                                        \
-					QSLOG_PRIV_WRITE(QSLOG_PRIV_SPAN_EACH, &site_,              \
-							 qslog_priv_span.id, qslog_priv_span.start, \
-							 __VA_ARGS__)                               \
+				if (qslog_priv_on &&                                                \
+				    qslog_priv_agreed(&qslog_priv_control, &site_, QSLOG_SPAN_LEVEL, \
+						      qslog_priv_on)) {                             \
+					if (qslog_priv_span_recordable()) {                         \
+						QSLOG_PRIV_WRITE(QSLOG_PRIV_SPAN_EACH, &site_,      \
+								 qslog_priv_span.id, 1,             \
+								 qslog_priv_span.start, __VA_ARGS__) \
+					} else {                                                    \
+						qslog_priv_span.start = qslog_priv_counter_slow();  \
+					}                                                           \
 				}                                                                   \
-				/* Dropped and counted; leaving it is recorded all the same. */     \
-				if (QSLOG_PRIV_UNLIKELY(qslog_priv_span.start <=                    \
-							QSLOG_PRIV_UNRECORDED))                     \
-					qslog_priv_span.start = qslog_priv_counter_slow();          \
+			} else if (qslog_priv_agreed(&qslog_priv_control, &site_, QSLOG_SPAN_LEVEL, \
+						     qslog_priv_on)) {                              \
+				QSLOG_PRIV_WRITE(QSLOG_PRIV_SPAN_EACH, &site_, 0, 1,                \
+						 qslog_priv_span.start, __VA_ARGS__)                \
 			}                                                                           \
 		}                                                                                   \
 		qslog_priv_span;                                                                    \
@@ -1845,7 +1941,7 @@ QSLOG_PRIV_INLINE void qslog_span_end(struct qslog_span *span)
 {
 	const uint64_t start = span->start;
 
-	if (QSLOG_PRIV_UNLIKELY(start)) {
+	if (start) {
 		span->start = 0;
 		qslog_priv_span_exit(span->site, start, span->id, span->parent);
 	}
