@@ -133,7 +133,8 @@ const char *block_in_payload(struct block_in *in, uint64_t offset,
 }
 
 /* The payload of a columns block becomes rows. NULL: fine, or *err is -ENOMEM; else what is wrong. */
-static const char *columns_rows(const struct file_block_header *h, struct block_buffer *b, int *err)
+static const char *columns_rows(const struct file_block_header *h, struct block_buffer *b,
+				block_peek_fn *peek, void *arg, bool *wanted, int *err)
 {
 	struct columns_in columns;
 	uint8_t *rows = buffer_room(&b->raw, &b->raw_cap, (size_t)h->raw_bytes + COLUMNS_ROWS_SLACK);
@@ -143,7 +144,9 @@ static const char *columns_rows(const struct file_block_header *h, struct block_
 		return NULL;
 	}
 	*err = columns_in_open(&columns, b->zstd, b->stored, h->stored_bytes, h->raw_bytes);
-	if (!*err)
+	if (!*err && peek)
+		*err = peek(arg, &columns, wanted);
+	if (!*err && *wanted)
 		*err = columns_in_rows(&columns, rows);
 	columns_in_close(&columns);
 	b->data = rows;
@@ -154,19 +157,20 @@ static const char *columns_rows(const struct file_block_header *h, struct block_
 }
 
 const char *block_in_load(struct block_in *in, const struct block_ref *ref, struct block_buffer *b,
-			  int *err)
+			  block_peek_fn *peek, void *arg, bool *wanted, int *err)
 {
 	struct file_block_header h;
 	const char *what;
 
 	*err = 0;
+	*wanted = true;
 	what = block_in_header(in, ref->offset, &h);
 	if (!what && (!FILE_BLOCK_HAS_RECORDS(h.kind) || h.sequence != ref->sequence))
 		what = "the index speaks of another block";
 	if (!what)
 		what = block_in_payload(in, ref->offset, &h, b, err);
 	if (!what && !*err && h.kind == FILE_BLOCK_COLUMNS)
-		what = columns_rows(&h, b, err);
+		what = columns_rows(&h, b, peek, arg, wanted, err);
 	return what;
 }
 

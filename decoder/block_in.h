@@ -57,10 +57,15 @@ struct block_in {
 int block_in_open(struct block_in *in, const char *path, reader_damage_fn *damage, void *arg);
 void block_in_damage(struct block_in *in, const char *path, uint64_t offset, const char *what);
 
-/* The payload of a block in b->data. NULL: fine, or *err is -ENOMEM; else what is wrong, which is
- * not reported yet. For several threads at once. */
+/*
+ * The rows of a block in b->data. Before columns are decoded, `peek` (unless NULL) is asked whether
+ * to: *peek_wanted is what it said; it returns 0 or -ENOMEM. NULL: fine, or *err is -ENOMEM; else
+ * what is wrong, which is not reported yet. For several threads at once.
+ */
+struct columns_in;
+typedef int block_peek_fn(void *arg, struct columns_in *columns, bool *wanted);
 const char *block_in_load(struct block_in *in, const struct block_ref *ref, struct block_buffer *b,
-			  int *err);
+			  block_peek_fn *peek, void *arg, bool *wanted, int *err);
 void block_buffer_fini(struct block_buffer *b);
 void block_in_close(struct block_in *in);
 

@@ -130,13 +130,15 @@ int catalog_in_format(struct catalog_in *c, uint64_t number, uint8_t level, cons
 	int err;
 
 	err = catalog_pool_format(c->pool, level, data, bytes, &format);
-	if (err || (slot != HASH_INDEX_NONE && c->formats[slot] == format))
+	if (err || (slot != HASH_INDEX_NONE && c->formats[slot].format == format))
 		return err;
 	err = array_room(c, &c->formats, c->format_cnt, &c->format_cap, sizeof(*c->formats));
 	if (!err)
 		err = number_set(&c->format_by_number, number, c->format_cnt);
+	if (!err && number < CATALOG_LOW)
+		c->format_low[number] = c->format_cnt + 1;
 	if (!err)
-		c->formats[c->format_cnt++] = format;
+		c->formats[c->format_cnt++] = (struct in_format){ .format = format };
 	return err;
 }
 
@@ -148,6 +150,7 @@ void catalog_in_clear(struct catalog_in *c)
 		c->bytes -= c->threads[i].spans.cap * sizeof(struct span_entry);
 		free(c->threads[i].spans.entries);
 	}
+	memset(c->format_low, 0, sizeof(c->format_low));
 	c->process_cnt = c->thread_cnt = c->format_cnt = 0;
 	hash_index_clear(&c->process_by_number);
 	hash_index_clear(&c->thread_by_number);

@@ -40,48 +40,39 @@ void cmd_input_stats(const struct cmd_input *input, const struct merge *merge)
 		sum.read_bytes += t->read_bytes;
 		sum.file_bytes += t->file_bytes;
 		sum.blocks += t->blocks;
+		sum.blocks_decoded += t->blocks_decoded;
 		sum.blocks_all += t->blocks_all;
 	}
-	cmd_error("read %llu of %llu bytes in %llu of %llu blocks",
+	cmd_error("read %llu of %llu bytes in %llu of %llu blocks, decoded %llu",
 		  (unsigned long long)sum.read_bytes, (unsigned long long)sum.file_bytes,
-		  (unsigned long long)sum.blocks, (unsigned long long)sum.blocks_all);
+		  (unsigned long long)sum.blocks, (unsigned long long)sum.blocks_all,
+		  (unsigned long long)sum.blocks_decoded);
 }
 
-int cmd_input_parse(struct cmd_input *input, int argc, char **argv, void (*help)(void))
+int cmd_input_option(struct cmd_input *input, int option, const char *argument)
 {
-	enum { OPTION_JSON = 0x100, OPTION_STATS };
-	static const struct option options[] = { FILTER_LONG_OPTIONS,
-						 { "json", no_argument, NULL, OPTION_JSON },
-						 { "jobs", required_argument, NULL, 'j' },
-						 { "stats", no_argument, NULL, OPTION_STATS },
-						 { "help", no_argument, NULL, 'h' },
-						 { NULL, 0, NULL, 0 } };
-	int c, err;
-
-	while ((c = getopt_long(argc, argv, "hj:" FILTER_SHORT_OPTIONS, options, NULL)) != -1) {
-		switch (c) {
-		case 'h':
-			help();
-			return 1;
-		case OPTION_JSON:
-			input->json = true;
-			break;
-		case OPTION_STATS:
-			input->stats = true;
-			break;
-		case 'j':
-			err = jobs_parse(input, optarg);
-			if (err)
-				return err;
-			break;
-		case '?':
-			return -EINVAL; /* getopt has said why */
-		default:
-			err = filter_option(&input->filter, c, optarg);
-			if (err)
-				return err;
-		}
+	switch (option) {
+	case '?':
+		return -EINVAL; /* getopt has said why */
+	case CMD_INPUT_JSON:
+		input->json = true;
+		return 0;
+	case CMD_INPUT_STATS:
+		input->stats = true;
+		return 0;
+	case 'j':
+		return jobs_parse(input, argument);
+	default:
+		return filter_option(&input->filter, option, argument);
 	}
+}
+
+int cmd_input_files(struct cmd_input *input, int argc, char **argv)
+{
+	int err = filter_ready(&input->filter);
+
+	if (err)
+		return err;
 	input->paths = argv + optind;
 	input->path_cnt = (unsigned)(argc - optind);
 	if (!input->path_cnt) {
@@ -89,4 +80,24 @@ int cmd_input_parse(struct cmd_input *input, int argc, char **argv, void (*help)
 		return -EINVAL;
 	}
 	return 0;
+}
+
+int cmd_input_parse(struct cmd_input *input, int argc, char **argv, void (*help)(void))
+{
+	static const struct option options[] = { FILTER_LONG_OPTIONS,
+						 CMD_INPUT_LONG_OPTIONS,
+						 { "help", no_argument, NULL, 'h' },
+						 { NULL, 0, NULL, 0 } };
+	int c, err;
+
+	while ((c = getopt_long(argc, argv, "hj:" FILTER_SHORT_OPTIONS, options, NULL)) != -1) {
+		if (c == 'h') {
+			help();
+			return 1;
+		}
+		err = cmd_input_option(input, c, optarg);
+		if (err)
+			return err;
+	}
+	return cmd_input_files(input, argc, argv);
 }

@@ -25,6 +25,18 @@ void cmd_input_stats(const struct cmd_input *input, const struct merge *merge);
 /* The lines of --help about --jobs and --stats. */
 extern const char cmd_input_help[];
 
+enum cmd_input_option { CMD_INPUT_JSON = 0x100, CMD_INPUT_STATS };
+
+#define CMD_INPUT_LONG_OPTIONS                               \
+	{ "json", no_argument, NULL, CMD_INPUT_JSON },       \
+	{ "jobs", required_argument, NULL, 'j' },            \
+	{ "stats", no_argument, NULL, CMD_INPUT_STATS }
+
+/* For commands with further options: one that getopt_long() found, and what follows the options,
+ * with `optind` at the first file. 0 or negative: reported. */
+int cmd_input_option(struct cmd_input *input, int option, const char *argument);
+int cmd_input_files(struct cmd_input *input, int argc, char **argv);
+
 /* 0; 1: `help` was called; negative: reported. `input` is zeroed, and to be freed in any case. */
 int cmd_input_parse(struct cmd_input *input, int argc, char **argv, void (*help)(void));
 

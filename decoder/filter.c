@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * filter.c - which records a command takes. The cheap tests come first; the message is formatted
- * for --grep only when everything else matches. A loss counts as what its line shows: a warning
- * of tag qslog.
- */
+/* filter.c - the options about which records a command takes. What they mean: filter_match.c. */
 #include "filter.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "buffer.h"
 #include "cmd.h"
-#include "record_text.h"
 #include "timestamp.h"
 
 const char filter_help[] =
@@ -25,6 +18,7 @@ const char filter_help[] =
 	"      --until T       up to T, which is included: all of the day, minute, second or\n"
 	"                      fraction that T names\n"
 	"      --grep RE       messages that match the POSIX extended regular expression\n"
+	"      --ignore-case   in --grep, letters of either case are the same\n"
 	"      --site FILE[:LINE]  this place in the source; repeatable\n"
 	"T is \"2025-04-09 16:09:58.156\" (local; also without seconds or time), RFC 3339\n"
 	"(2025-04-09T14:09:58Z, ...+02:00), HH:MM[:SS] today, -10s, -5m, -2h, -1d before now,\n"
@@ -136,44 +130,6 @@ static int set_time(struct filter *f, bool until, const char *text)
 	return 0;
 }
 
-static int set_grep(struct filter *f, const char *expression)
-{
-	regex_t compiled;
-	char why[256];
-	int err;
-
-	if (f->grep) {
-		cmd_error("--grep is given twice; use one with (a|b)");
-		return -EINVAL;
-	}
-	err = regcomp(&compiled, expression, REG_EXTENDED | REG_NOSUB);
-	if (err) {
-		regerror(err, &compiled, why, sizeof(why));
-		cmd_error("--grep %s: %s", expression, why);
-		return -EINVAL;
-	}
-	regfree(&compiled);
-	f->grep = expression;
-	return 0;
-}
-
-int filter_state_init(struct filter_state *s, const struct filter *f)
-{
-	memset(s, 0, sizeof(*s));
-	if (f->grep && regcomp(&s->grep, f->grep, REG_EXTENDED | REG_NOSUB))
-		return -ENOMEM; /* it has been compiled before */
-	s->has_grep = f->grep;
-	return 0;
-}
-
-void filter_state_fini(struct filter_state *s)
-{
-	if (s->has_grep)
-		regfree(&s->grep);
-	buffer_fini(&s->message);
-	s->has_grep = false;
-}
-
 int filter_option(struct filter *f, int option, const char *argument)
 {
 	int level;
@@ -195,12 +151,39 @@ int filter_option(struct filter *f, int option, const char *argument)
 	case FILTER_UNTIL:
 		return set_time(f, option == FILTER_UNTIL, argument);
 	case FILTER_GREP:
-		return set_grep(f, argument);
+		if (f->grep) {
+			cmd_error("--grep is given twice; use one with (a|b)");
+			return -EINVAL;
+		}
+		f->grep = argument;
+		return 0;
+	case FILTER_IGNORE_CASE:
+		f->grep_fold = true;
+		return 0;
 	case FILTER_SITE:
 		return add_site(f, argument);
 	default:
 		return -ENOENT;
 	}
+}
+
+int filter_ready(struct filter *f)
+{
+	regex_t compiled;
+	char why[256];
+	int err;
+
+	if (!f->grep)
+		return 0;
+	err = regcomp(&compiled, f->grep, REG_EXTENDED | REG_NOSUB);
+	if (err) {
+		regerror(err, &compiled, why, sizeof(why));
+		cmd_error("--grep %s: %s", f->grep, why);
+		return -EINVAL;
+	}
+	regfree(&compiled);
+	needle_find(&f->needle, f->grep, f->grep_fold);
+	return 0;
 }
 
 void filter_hint(const struct filter *f, struct reader_hint *hint)
@@ -212,73 +195,6 @@ void filter_hint(const struct filter *f, struct reader_hint *hint)
 		hint->since_ns = f->since_ns;
 	if (f->has_until)
 		hint->until_ns = f->until_ns;
-}
-
-static bool match_tid(const struct filter *f, const struct record *record)
-{
-	uint32_t tid = record->thread ? record->thread->tid : 0;
-
-	for (unsigned i = 0; i < f->tid_cnt; i++) {
-		if (f->tids[i] == tid)
-			return true;
-	}
-	return !f->tid_cnt;
-}
-
-static bool match_tag(const struct filter *f, const struct record *record)
-{
-	const char *tag = record_tag(record);
-
-	for (unsigned i = 0; i < f->tag_cnt; i++) {
-		if (!fnmatch(f->tags[i], tag, 0))
-			return true;
-	}
-	return !f->tag_cnt;
-}
-
-/* FILE is the whole path or its last parts. */
-static bool match_site(const struct filter *f, const struct record_format *format)
-{
-	size_t len;
-
-	if (!f->site_cnt)
-		return true;
-	if (!format || !format->file)
-		return false;
-	len = strlen(format->file);
-	for (unsigned i = 0; i < f->site_cnt; i++) {
-		const struct filter_site *s = &f->sites[i];
-
-		if ((!s->line || s->line == format->line) && s->file_len <= len &&
-		    !memcmp(format->file + len - s->file_len, s->file, s->file_len) &&
-		    (s->file_len == len || format->file[len - s->file_len - 1] == '/'))
-			return true;
-	}
-	return false;
-}
-
-static bool match_grep(struct filter_state *s, const struct record *record)
-{
-	if (!s->has_grep)
-		return true;
-	s->message.len = 0;
-	record_message(&s->message, record);
-	buffer_char(&s->message, '\0');
-	/* out of memory: let the record through, and the output will fail and say so */
-	return s->message.failed || !regexec(&s->grep, s->message.data, 0, NULL, 0);
-}
-
-bool filter_match(const struct filter *f, struct filter_state *s, const struct record *record)
-{
-	if ((f->has_since && record->time_ns < f->since_ns) ||
-	    (f->has_until && record->time_ns > f->until_ns) || !match_tid(f, record))
-		return false;
-	if (record_level(record) >= f->level_min && match_tag(f, record) &&
-	    match_site(f, record->format) && match_grep(s, record))
-		return true;
-	if (record->kind == RECORD_LOSS)
-		s->lost_hidden += record->lost;
-	return false;
 }
 
 void filter_fini(struct filter *f)

@@ -19,6 +19,7 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{ "cat", cmd_cat, "records as text or JSON, with filters" },
+	{ "grep", cmd_grep, "records whose message matches a pattern" },
 	{ "stat", cmd_stat, "counts, rates and span latencies per site, lost records" },
 	{ "check", cmd_check, "is the file whole?" },
 	{ "recover", cmd_recover, "complete files whose writer was killed" },

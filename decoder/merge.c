@@ -253,6 +253,17 @@ int merge_finish(struct merge *m)
 	return failed ? CMD_FAILURE : damaged ? CMD_DAMAGED : CMD_OK;
 }
 
+bool merge_trouble(const struct merge *m)
+{
+	for (unsigned i = 0; i < m->source_cnt; i++) {
+		const struct merge_file *file = &m->sources[i].file;
+
+		if (file->error || file->damages || file->totals.blocks_damaged)
+			return true;
+	}
+	return false;
+}
+
 unsigned merge_file_cnt(const struct merge *m)
 {
 	return m->source_cnt;

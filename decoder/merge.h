@@ -40,6 +40,9 @@ int merge_next_run(struct merge *m, struct reader_run *run, unsigned *file);
  * opened or read, CMD_DAMAGED if one is damaged or was not closed. */
 int merge_finish(struct merge *m);
 
+/* Is any of that more than a file that has not been closed? */
+bool merge_trouble(const struct merge *m);
+
 unsigned merge_file_cnt(const struct merge *m);
 const struct merge_file *merge_file(const struct merge *m, unsigned i);
 void merge_close(struct merge *m); /* NULL is accepted */

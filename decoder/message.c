@@ -1,12 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * message.c - replaces the placeholders of a format by values.
- *
- * A placeholder is "{" [id] [":" specification] "}". An id of digits picks a value by index.
- * No id, or a name, takes the next value: names are there for readers and for keys, the values
- * come in the order of the call. A specification may hold placeholders itself ("{:>{width}}");
- * they take their values after the outer one, as in fmt.
- */
+/* message.c - replaces the placeholders of a format (message_parse.h) by values. */
 #include "message.h"
 
 #include <errno.h>
@@ -15,87 +8,12 @@
 #include "buffer.h"
 #include "escape.h"
 #include "format_spec.h"
-
-struct values {
-	const struct record_value *value;
-	unsigned cnt;
-	unsigned next; /* that a placeholder without index takes */
-	uint32_t used; /* bit per value */
-};
-
-struct placeholder {
-	const char *id, *spec; /* spec is NULL without a colon */
-	size_t id_len, spec_len;
-	const char *end; /* after the closing brace */
-};
-
-/* `s` is after the opening brace. False: it is never closed. */
-static bool placeholder_parse(struct placeholder *ph, const char *s, const char *end)
-{
-	unsigned depth = 1;
-	const char *p;
-
-	*ph = (struct placeholder){ .id = s };
-	for (p = s; p < end; p++) {
-		if (*p == '{') {
-			depth++;
-		} else if (*p == '}' && --depth == 0) {
-			break;
-		} else if (*p == ':' && !ph->spec) {
-			ph->spec = p + 1;
-		}
-	}
-	if (p == end)
-		return false;
-	ph->id_len = (size_t)((ph->spec ? ph->spec - 1 : p) - s);
-	ph->spec_len = ph->spec ? (size_t)(p - ph->spec) : 0;
-	ph->end = p + 1;
-	return true;
-}
-
-static bool is_name(const char *id, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		char c = id[i];
-		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-			      (unsigned char)c >= 0x80;
-
-		if (!letter && (i == 0 || !((c >= '0' && c <= '9') || c == '.' || c == '-')))
-			return false;
-	}
-	return len > 0;
-}
-
-/* Which value an id means; -ENOENT: there is none, -EINVAL: not an id. */
-static int values_find(struct values *v, const char *id, size_t len)
-{
-	unsigned index = 0;
-
-	if (len && id[0] >= '0' && id[0] <= '9') {
-		for (size_t i = 0; i < len; i++) {
-			if (id[i] < '0' || id[i] > '9')
-				return -EINVAL;
-			index = index * 10 + (unsigned)(id[i] - '0');
-			if (index > QSLOG_ARGS_MAX)
-				return -ENOENT;
-		}
-	} else if (len == 0 || is_name(id, len)) {
-		index = v->next;
-		if (index < v->cnt)
-			v->next++;
-	} else {
-		return -EINVAL;
-	}
-	if (index >= v->cnt)
-		return -ENOENT;
-	v->used |= 1u << index;
-	return (int)index;
-}
+#include "message_parse.h"
 
 static int nested_value(void *arg, const char *id, size_t len)
 {
-	struct values *v = arg;
-	int i = values_find(v, id, len);
+	struct message_values *v = arg;
+	int i = message_value(v, id, len);
 
 	if (i < 0)
 		return -EINVAL;
@@ -126,10 +44,10 @@ static void bad_spec(struct buffer *out, const char *text, size_t len,
 	buffer_char(out, '}');
 }
 
-static void replace(struct buffer *out, const struct placeholder *ph, struct values *v)
+static void replace(struct buffer *out, const struct message_placeholder *ph, struct message_values *v)
 {
 	struct format_spec spec;
-	int i = values_find(v, ph->id, ph->id_len);
+	int i = message_value(v, ph->id, ph->id_len);
 
 	if (i == -ENOENT) {
 		buffer_str(out, "{missing}");
@@ -143,7 +61,7 @@ static void replace(struct buffer *out, const struct placeholder *ph, struct val
 	}
 }
 
-static void surplus(struct buffer *out, const struct values *v)
+static void surplus(struct buffer *out, const struct message_values *v)
 {
 	const char *separator = " [surplus: ";
 
@@ -174,16 +92,16 @@ static const char *literal(struct buffer *out, const char *s, const char *end)
 void message_format(struct buffer *out, const char *format, const struct record_value *values,
 		    unsigned value_cnt)
 {
-	struct values v = { values, value_cnt, 0, 0 };
+	struct message_values v = { values, value_cnt, 0, 0 };
 	const char *s = format ? format : "", *end = s + strlen(s);
 	size_t start = out->len;
-	struct placeholder ph;
+	struct message_placeholder ph;
 
 	if (v.cnt > QSLOG_ARGS_MAX)
 		v.cnt = QSLOG_ARGS_MAX;
 	while ((s = literal(out, s, end)) < end) {
 		if (out->len - start > MESSAGE_BYTES_MAX) {
-			buffer_str(out, "{cut: message too long}");
+			buffer_str(out, MESSAGE_CUT_MARK);
 			return;
 		}
 		if (s + 1 < end && s[1] == *s) {
@@ -192,7 +110,7 @@ void message_format(struct buffer *out, const char *format, const struct record_
 		} else if (*s == '}') {
 			buffer_char(out, '}');
 			s++;
-		} else if (placeholder_parse(&ph, s + 1, end)) {
+		} else if (message_placeholder(&ph, s + 1, end)) {
 			replace(out, &ph, &v);
 			s = ph.end;
 		} else {
@@ -205,7 +123,7 @@ void message_format(struct buffer *out, const char *format, const struct record_
 }
 
 /* Walks the nested placeholders of a specification as format_spec_parse() does. */
-static void keys_skip_nested(struct values *v, const char *s, size_t len)
+static void keys_skip_nested(struct message_values *v, const char *s, size_t len)
 {
 	const char *end = s + len, *open, *close;
 
@@ -213,7 +131,7 @@ static void keys_skip_nested(struct values *v, const char *s, size_t len)
 		close = memchr(open, '}', (size_t)(end - open));
 		if (!close)
 			return;
-		values_find(v, open + 1, (size_t)(close - open - 1));
+		message_value(v, open + 1, (size_t)(close - open - 1));
 		s = close + 1;
 	}
 }
@@ -232,9 +150,9 @@ static void key_set(struct message_key *keys, unsigned cnt, unsigned index, cons
 
 void message_keys(const char *format, unsigned value_cnt, struct message_key keys[QSLOG_ARGS_MAX])
 {
-	struct values v = { NULL, value_cnt, 0, 0 };
+	struct message_values v = { NULL, value_cnt, 0, 0 };
 	const char *s = format ? format : "", *end = s + strlen(s);
-	struct placeholder ph;
+	struct message_placeholder ph;
 	int i;
 
 	if (v.cnt > QSLOG_ARGS_MAX)
@@ -245,10 +163,10 @@ void message_keys(const char *format, unsigned value_cnt, struct message_key key
 			s += 2;
 			continue;
 		}
-		if (!placeholder_parse(&ph, s + 1, end))
+		if (!message_placeholder(&ph, s + 1, end))
 			return;
-		i = values_find(&v, ph.id, ph.id_len);
-		if (i >= 0 && is_name(ph.id, ph.id_len))
+		i = message_value(&v, ph.id, ph.id_len);
+		if (i >= 0 && message_is_name(ph.id, ph.id_len))
 			key_set(keys, v.cnt, (unsigned)i, ph.id, ph.id_len);
 		keys_skip_nested(&v, ph.spec ? ph.spec : "", ph.spec_len);
 		s = ph.end;

@@ -10,6 +10,7 @@
 /* Longest message; what would not fit is replaced by "{cut: message too long}". Values shown
  * once each, which is all that a real format does, stay far below it. */
 #define MESSAGE_BYTES_MAX (4u << 20)
+#define MESSAGE_CUT_MARK "{cut: message too long}"
 
 struct message_key {
 	const char *name; /* inside the format string, not NUL-terminated; NULL: key is the index */

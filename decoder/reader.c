@@ -297,8 +297,8 @@ static int header_take(struct reader *r)
 	if (!r->in.header.data)
 		return 0;
 	rows_state_init(&state);
-	err = rows_scan(&state, &catalog, &r->clock, r->in.header.data, r->in.header.bytes, &list,
-			&problem);
+	err = rows_scan(&state, &catalog, &r->clock, NULL, r->in.header.data, r->in.header.bytes,
+			&list, &problem);
 	row_list_fini(&list);
 	catalog_in_fini(&catalog);
 	if (err == -EBADMSG) {

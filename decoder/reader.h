@@ -18,6 +18,7 @@ struct reader_totals {
 	uint64_t records; /* delivered, losses not counted */
 	uint64_t lost;	  /* sum of the RECORD_LOSS records of the file */
 	uint64_t blocks; /* read */
+	uint64_t blocks_decoded; /* of these: the others have nothing that is wanted */
 	uint64_t blocks_damaged;
 	uint64_t blocks_all; /* with records; those that the hint excludes included */
 	uint64_t file_bytes;
@@ -49,9 +50,34 @@ int reader_next(struct reader *r, const struct record **record);
  * blocks that follow are made into lines meanwhile, by the threads of the pool. A context is used
  * by one thread at a time, and is given back by reader_close().
  */
+enum reader_want {
+	READER_WANT_UNKNOWN,
+	READER_WANT_NONE,
+	READER_WANT_SOME, /* by their values */
+	READER_WANT_ALL
+};
+
+/* Could a block with these formats have a record that is wanted? */
+enum reader_peek {
+	READER_PEEK_NONE,
+	READER_PEEK_STRINGS, /* if one of its strings is right */
+	READER_PEEK_SOME
+};
+
+struct in_format;
+
 struct reader_render {
 	void *arg;
 	void *(*open)(void *arg); /* NULL: no memory */
+	/* Which records are made at all; losses are, of threads that are wanted. All five, or NULL.
+	 * `leaves`: those that leave a span or close a line. `values` of logs and entered spans. */
+	enum reader_want (*format)(void *context, const struct record_format *format, bool leaves);
+	bool (*thread)(void *context, const struct record_thread *thread);
+	bool (*values)(void *context, const struct record_format *format,
+		       const struct record_value *values);
+	/* The same of a whole block; `string` is called after `formats` has said so. */
+	enum reader_peek (*formats)(void *context, const struct in_format *formats, uint32_t cnt);
+	bool (*string)(void *context, const struct record_value *string);
 	void (*record)(void *context, struct buffer *out, const struct record *record);
 	void (*close)(void *arg, void *context);
 };

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block_peek.h"
 #include "reader.h"
 
 #define TEXT_BYTES_MAX ((size_t)16 << 20) /* of lines made at a time: formats can be long */
@@ -19,28 +20,43 @@
 
 /* ---- any thread ---- */
 
+static int peek(void *arg, struct columns_in *columns, bool *wanted)
+{
+	struct loaded *l = arg;
+	const struct rows_select select = { &l->reader->render, l->context };
+
+	return block_peek(columns, &l->catalog, &l->clock, &select, wanted);
+}
+
+/* Losses are shown in any case. */
+static bool peeks(const struct loaded *l)
+{
+	return l->reader->render.formats && !(l->ref.level_mask & FILE_LEVEL_MASK_LOSS);
+}
+
 static void scan(struct loaded *l)
 {
+	const struct rows_select select = { &l->reader->render, l->context };
 	struct rows_problem problem = { 0, NULL };
 	struct rows_state state;
-	uint32_t i, records = 0;
 
 	if (!l->is_tail) {
-		l->what = block_in_load(&l->reader->in, &l->ref, &l->buffer, &l->err);
+		l->what = block_in_load(&l->reader->in, &l->ref, &l->buffer,
+					peeks(l) ? peek : NULL, l, &l->wanted, &l->err);
 		l->unreadable = l->what;
-		if (l->what || l->err)
+		if (l->what || l->err || !l->wanted)
 			return;
 		l->data = l->buffer.data;
 		l->bytes = l->buffer.bytes;
 	}
 	rows_state_init(&state);
-	l->err = rows_scan(&state, &l->catalog, &l->clock, l->data, l->bytes, &l->list, &problem);
-	for (i = 0; i < l->list.cnt; i++)
-		records += l->list.rows[i].kind != RECORD_LOSS;
+	l->err = rows_scan(&state, &l->catalog, &l->clock,
+			   l->reader->render.format ? &select : NULL, l->data, l->bytes, &l->list,
+			   &problem);
 	if (l->err == -EBADMSG) {
 		l->what = problem.what;
 		l->err = 0;
-	} else if (!l->err && !l->is_tail && records != l->ref.record_cnt) {
+	} else if (!l->err && !l->is_tail && l->list.record_cnt != l->ref.record_cnt) {
 		l->what = "a block has not as many records as it says";
 	}
 	if (!l->err)
@@ -173,6 +189,7 @@ static struct loaded *loaded_get(struct reader *r)
 	clock_map_clear(&l->clock);
 	row_list_clear(&l->list);
 	l->is_tail = l->unreadable = false;
+	l->wanted = true;
 	l->what = NULL;
 	l->err = 0;
 	l->bytes = 0;
@@ -302,6 +319,8 @@ static int join(struct reader *r, struct loaded *l)
 		r->tail_used = true;
 	else if (!l->unreadable)
 		r->totals.blocks++;
+	if (!l->is_tail && !l->unreadable && l->wanted)
+		r->totals.blocks_decoded++;
 	count(r, l);
 	if (r->renders)
 		job_start(r, l, render_run, true);

@@ -33,6 +33,7 @@ struct loaded {
 	struct clock_map clock; /* its own pairs; once joined, what its rows need */
 	struct row_list list;
 	bool unreadable;
+	bool wanted; /* else a look at it was enough */
 	const char *what; /* damage, to be reported */
 	int err;
 	int64_t head;  /* key of the next row or line */

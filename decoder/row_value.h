@@ -83,4 +83,36 @@ static inline const uint8_t *row_value_take(const uint8_t *p, const uint8_t *end
 	return NULL;
 }
 
+/* Behind `cnt` arguments of which nobody wants to know, or NULL. */
+static inline const uint8_t *row_values_skip(const uint8_t *p, const uint8_t *end,
+					     const uint8_t *types, unsigned cnt)
+{
+	struct record_value v;
+	unsigned i;
+
+	for (i = 0; i < cnt; i++) {
+		switch (types[i]) {
+		case QSLOG_ARG_UINT64:
+		case QSLOG_ARG_INT64:
+		case QSLOG_ARG_POINTER:
+			if (end - p >= VARINT_BYTES_MAX) {
+				unsigned n = 0;
+
+				while (n < VARINT_BYTES_MAX - 1 && p[n] & 0x80)
+					n++;
+				if (n < VARINT_BYTES_MAX - 1) { /* the longest need a look */
+					p += n + 1;
+					continue;
+				}
+			}
+			/* fall through */
+		default:
+			p = row_value_take(p, end, types[i], &v);
+			if (!p)
+				return NULL;
+		}
+	}
+	return p;
+}
+
 #endif

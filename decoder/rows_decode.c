@@ -31,6 +31,7 @@ void row_list_clear(struct row_list *list)
 {
 	list->cnt = 0;
 	list->context_cnt = 0;
+	list->record_cnt = 0;
 }
 
 /* Merges neighbouring sorted runs until one is left. Rows come thread by thread, so that there
@@ -102,7 +103,7 @@ int row_decode(const struct catalog_in *catalog, struct clock_map *clock, const 
 	record->lost_cause = 0;
 	record->value_cnt = 0;
 	if (row->kind != RECORD_LOSS)
-		f = catalog->formats[row->format];
+		f = catalog->formats[row->format].format;
 	record->format = f;
 	if (row->kind == RECORD_LOSS) {
 		p = varint_get(p, end, &v);

@@ -11,6 +11,7 @@
 
 #include "catalog_in.h"
 #include "clock_map.h"
+#include "reader.h"
 
 struct row {
 	int64_t key;   /* order: the time, but never less than that of the thread's row before */
@@ -26,6 +27,7 @@ struct row_list {
 	uint32_t cnt, cap;
 	struct record_context *contexts;
 	uint32_t context_cnt, context_cap;
+	uint32_t record_cnt; /* records that were scanned, wanted or not */
 };
 
 /* What entries leave for the next; carried from frame to frame of a block. */
@@ -43,11 +45,17 @@ struct rows_problem {
 
 void rows_state_init(struct rows_state *state);
 
-/* Appends to the list. -EBADMSG: *problem says why the rest cannot be read; what is before it is
+/* Which rows get into the list; see reader_render in reader.h. */
+struct rows_select {
+	const struct reader_render *render;
+	void *context;
+};
+
+/* Appends to the list. `select` may be NULL: all. -EBADMSG: *problem says why the rest cannot be read; what is before it is
  * in the list. -ENOMEM. */
 int rows_scan(struct rows_state *state, struct catalog_in *catalog, struct clock_map *clock,
-	      const uint8_t *data, uint32_t bytes, struct row_list *list,
-	      struct rows_problem *problem);
+	      const struct rows_select *select, const uint8_t *data, uint32_t bytes,
+	      struct row_list *list, struct rows_problem *problem);
 
 /* Into time order; rows of equal keys keep theirs. 0 or -ENOMEM. */
 int rows_sort(struct row_list *list);

@@ -41,7 +41,8 @@ int rows_decoder_feed(struct rows_decoder *d, const void *data, uint32_t bytes,
 	int err, decode_err;
 
 	row_list_clear(&d->list);
-	err = rows_scan(&d->state, &d->catalog, &d->clock, data, bytes, &d->list, &problem);
+	err = rows_scan(&d->state, &d->catalog, &d->clock, NULL, data, bytes, &d->list,
+			&problem);
 	for (i = 0; i < d->list.cnt; i++) {
 		decode_err = row_decode(&d->catalog, &d->clock, data, bytes, &d->list,
 					&d->list.rows[i], &r);

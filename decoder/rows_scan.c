@@ -51,15 +51,57 @@ uint32_t scan_context_add(struct scan *s, const struct record_context *context)
 	return ++l->context_cnt;
 }
 
+/* Of all records of the format (that leave a span, or do not). */
+static uint8_t format_want(struct scan *s, uint32_t slot, bool leaves)
+{
+	struct in_format *f = &s->catalog->formats[slot];
+	uint8_t *want = &f->want[leaves];
+
+	if (!*want)
+		*want = (uint8_t)s->select->render->format(s->select->context, f->format, leaves);
+	return *want;
+}
+
+static bool row_wanted(struct scan *s, struct in_thread *thread, uint32_t format, unsigned kind)
+{
+	if (!thread->want)
+		thread->want = s->select->render->thread(s->select->context, thread->thread) ?
+				       READER_WANT_ALL : READER_WANT_NONE;
+	return thread->want != READER_WANT_NONE &&
+	       (format == HASH_INDEX_NONE ||
+		format_want(s, format, kind == RECORD_SPAN_EXIT || kind == RECORD_LINE_END) !=
+			READER_WANT_NONE);
+}
+
+/* The time of a row, but never less than that of the thread's row before. */
+static int64_t row_key(const struct scan *s, struct in_thread *thread)
+{
+	int64_t key = s->state->ticks;
+
+	if (thread->has_key && thread->last_key > key)
+		key = thread->last_key;
+	if (!thread->has_key)
+		thread->first_key = key;
+	thread->last_key = key;
+	thread->has_key = true;
+	return key;
+}
+
 const uint8_t *scan_row_add(struct scan *s, const uint8_t *at, uint32_t format, unsigned kind,
 			    uint32_t context)
 {
 	struct row_list *l = s->list;
 	struct in_thread *thread;
 	struct row *row;
+	int64_t key;
 
 	if (s->state->thread == HASH_INDEX_NONE)
 		return scan_refuse(s, "a record before the first thread");
+	thread = &s->catalog->threads[s->state->thread];
+	key = row_key(s, thread);
+	l->record_cnt += kind != RECORD_LOSS;
+	if (s->select && !row_wanted(s, thread, format, kind))
+		return s->err ? NULL : at;
 	if (l->cnt == l->cap) {
 		uint32_t cap = l->cap ? l->cap * 2 : 4096;
 
@@ -73,16 +115,9 @@ const uint8_t *scan_row_add(struct scan *s, const uint8_t *at, uint32_t format, 
 		l->rows = row;
 		l->cap = cap;
 	}
-	thread = &s->catalog->threads[s->state->thread];
 	row = &l->rows[l->cnt++];
 	row->ticks = s->state->ticks;
-	row->key = row->ticks;
-	if (thread->has_key && thread->last_key > row->key)
-		row->key = thread->last_key;
-	if (!thread->has_key)
-		thread->first_key = row->key;
-	thread->last_key = row->key;
-	thread->has_key = true;
+	row->key = key;
 	row->off = (uint32_t)(at - s->data);
 	row->thread = s->state->thread;
 	row->format = format;
@@ -120,18 +155,31 @@ const uint8_t *scan_time_take(struct scan *s, const uint8_t *p)
 	return p;
 }
 
-const uint8_t *scan_arguments_skip(struct scan *s, const uint8_t *p,
-				   const struct record_format *f)
+static const uint8_t *arguments_malformed(struct scan *s, uint32_t rows)
 {
-	struct record_value v;
+	s->list->cnt = rows;
+	s->list->record_cnt--;
+	return scan_refuse(s, "an argument runs past the end or is malformed");
+}
+
+const uint8_t *scan_arguments_skip(struct scan *s, const uint8_t *p, uint32_t format, uint32_t rows)
+{
+	const struct in_format *in = &s->catalog->formats[format];
+	const struct record_format *f = in->format;
+	struct record_value v[QSLOG_ARGS_MAX];
 	unsigned i;
 
-	v.u = 0;
-	for (i = 0; i < f->arg_cnt; i++) {
-		p = row_value_take(p, s->end, f->types[i], &v);
-		if (!p)
-			return scan_refuse(s, "an argument runs past the end or is malformed");
+	if (!s->select || s->list->cnt == rows || in->want[0] != READER_WANT_SOME) {
+		p = row_values_skip(p, s->end, f->types, f->arg_cnt);
+		return p ? p : arguments_malformed(s, rows);
 	}
+	for (i = 0; i < f->arg_cnt; i++) {
+		p = row_value_take(p, s->end, f->types[i], &v[i]);
+		if (!p)
+			return arguments_malformed(s, rows);
+	}
+	if (!s->select->render->values(s->select->context, f, v))
+		s->list->cnt = rows;
 	return p;
 }
 
@@ -145,28 +193,24 @@ const uint8_t *scan_format_id_take(struct scan *s, const uint8_t *p, unsigned id
 		if (!p)
 			return scan_refuse(s, "a format id runs past the end");
 	}
-	*slot = catalog_slot(&s->catalog->format_by_number, number);
+	*slot = catalog_format_slot(s->catalog, number);
 	return *slot == HASH_INDEX_NONE ? scan_refuse(s, "a format that was not introduced") : p;
 }
 
 static const uint8_t *log_scan(struct scan *s, const uint8_t *p, unsigned low)
 {
-	const struct record_format *f;
+	const uint32_t rows = s->list->cnt;
 	uint32_t slot;
 
 	p = scan_format_id_take(s, p, low, FILE_LOG_ID_ESCAPE, &slot);
 	if (!p)
 		return NULL;
-	f = s->catalog->formats[slot];
-	if (f->kind != QSLOG_SITE_LOG)
+	if (s->catalog->formats[slot].format->kind != QSLOG_SITE_LOG)
 		return scan_refuse(s, "a log entry with the format of a span");
 	p = scan_time_take(s, p);
 	if (!p || !row_add_current(s, p, slot, RECORD_LOG))
 		return NULL;
-	p = scan_arguments_skip(s, p, f);
-	if (!p)
-		s->list->cnt--;
-	return p;
+	return scan_arguments_skip(s, p, slot, rows);
 }
 
 static const uint8_t *format_scan(struct scan *s, const uint8_t *p, unsigned level)
@@ -304,10 +348,10 @@ static const uint8_t *info_scan(struct scan *s, const uint8_t *p, unsigned low)
 }
 
 int rows_scan(struct rows_state *state, struct catalog_in *catalog, struct clock_map *clock,
-	      const uint8_t *data, uint32_t bytes, struct row_list *list,
-	      struct rows_problem *problem)
+	      const struct rows_select *select, const uint8_t *data, uint32_t bytes,
+	      struct row_list *list, struct rows_problem *problem)
 {
-	struct scan s = { state, catalog, clock, data, data + bytes, list, 0, false, NULL, 0 };
+	struct scan s = { state, catalog, clock, select, data, data + bytes, list, 0, false, NULL, 0 };
 	const uint8_t *p = data, *entry = data;
 
 	while (p && p < s.end) {

@@ -16,6 +16,7 @@ struct scan {
 	struct rows_state *state;
 	struct catalog_in *catalog;
 	struct clock_map *clock;
+	const struct rows_select *select;
 	const uint8_t *data, *end;
 	struct row_list *list;
 	uint32_t context; /* of logs of the current thread, while context_known */
@@ -34,8 +35,10 @@ struct in_thread *scan_thread_current(const struct scan *s);
 const uint8_t *scan_time_take(struct scan *s, const uint8_t *p);
 const uint8_t *scan_format_id_take(struct scan *s, const uint8_t *p, unsigned id, unsigned escape,
 				   uint32_t *slot);
-const uint8_t *scan_arguments_skip(struct scan *s, const uint8_t *p, const struct record_format *f);
-/* `context`: of scan_context_add(). */
+/* Behind the arguments of the row that was added last, if it was: `rows` is what the list had
+ * before, and has again where their values are not wanted or the arguments are malformed. */
+const uint8_t *scan_arguments_skip(struct scan *s, const uint8_t *p, uint32_t format, uint32_t rows);
+/* `context`: of scan_context_add(). Not to the list, if the row is not wanted. */
 const uint8_t *scan_row_add(struct scan *s, const uint8_t *at, uint32_t format, unsigned kind,
 			    uint32_t context);
 /* Index from 1; 0 where the context says nothing, or after setting `err`. At most one is added

@@ -55,12 +55,13 @@ static const uint8_t *span_enter_scan(struct scan *s, const uint8_t *p, struct i
 				      uint32_t slot, uint64_t id)
 {
 	struct record_context c = context_in_line(&thread->spans);
+	const uint32_t rows = s->list->cnt;
 
 	c.span_id = id;
 	if (id && !stack_room(s, thread, p))
 		return NULL;
 	p = scan_row_add(s, p, slot, RECORD_SPAN_ENTER, scan_context_add(s, &c));
-	p = p ? scan_arguments_skip(s, p, s->catalog->formats[slot]) : NULL;
+	p = p ? scan_arguments_skip(s, p, slot, rows) : NULL;
 	if (p) {
 		s->context_known = false;
 		span_stack_enter(&thread->spans, slot, id);
@@ -102,7 +103,7 @@ static const uint8_t *span_scan(struct scan *s, const uint8_t *p, unsigned low, 
 	p = scan_format_id_take(s, p, low & FILE_SPAN_ID_ESCAPE, FILE_SPAN_ID_ESCAPE, &slot);
 	if (!p)
 		return NULL;
-	if (s->catalog->formats[slot]->kind != QSLOG_SITE_SPAN)
+	if (s->catalog->formats[slot].format->kind != QSLOG_SITE_SPAN)
 		return scan_refuse(s, "a span entry with the format of something else");
 	p = scan_time_take(s, p);
 	if (!p)
@@ -213,7 +214,7 @@ static const uint8_t *line_scan(struct scan *s, const uint8_t *p, const uint8_t 
 		return scan_refuse(s, "a malformed entry of a span line");
 	slot = catalog_slot(&s->catalog->format_by_number, number);
 	if (slot == HASH_INDEX_NONE ||
-	    s->catalog->formats[slot]->kind != QSLOG_SITE_CONTEXT)
+	    s->catalog->formats[slot].format->kind != QSLOG_SITE_CONTEXT)
 		return scan_refuse(s, "a span line without its format");
 	p = scan_time_take(s, p);
 	if (!p)

@@ -178,7 +178,7 @@ static void site(struct buffer *out, const struct record_format *f)
 	buffer_bytes(out, "] ", 2);
 }
 
-void text_line(struct buffer *out, const struct record *record)
+void text_line_time(struct buffer *out, const struct record *record)
 {
 	const struct record_thread *thread = record->thread;
 	char *p = buffer_reserve(out, TIMESTAMP_LOCAL_LEN + 2 * DIGITS_U64_MAX + 8);
@@ -192,11 +192,21 @@ void text_line(struct buffer *out, const struct record *record)
 	*p++ = ' ';
 	p = digits_u64(p, thread ? thread->tid : 0);
 	*p++ = ' ';
-	*p++ = level_letter(record_level(record));
-	*p++ = ' ';
 	buffer_commit(out, p);
+}
+
+void text_line_site(struct buffer *out, const struct record *record)
+{
+	buffer_char(out, level_letter(record_level(record)));
+	buffer_char(out, ' ');
 	escape_str(out, record_tag(record));
 	site(out, record->format);
+}
+
+void text_line(struct buffer *out, const struct record *record)
+{
+	text_line_time(out, record);
+	text_line_site(out, record);
 	record_message(out, record);
 	buffer_char(out, '\n');
 }

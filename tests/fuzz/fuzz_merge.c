@@ -46,7 +46,8 @@ static uint64_t records_take(struct merge *merge)
 
 static uint64_t lines_take(struct merge *merge)
 {
-	struct reader_render render = { &render, context_open, line, context_close };
+	struct reader_render render = { .arg = &render, .open = context_open, .record = line,
+					 .close = context_close };
 	struct reader_run run;
 	uint64_t cnt = 0;
 	unsigned file;

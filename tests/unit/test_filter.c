@@ -60,6 +60,7 @@ static bool matches(const struct given *given, struct record r)
 	for (; given->option; given++)
 		assert_int_equal(filter_option(&f, given->option, given->argument), 0);
 	assert_int_equal(filter_state_init(&state, &f), 0);
+	assert_int_equal(filter_ready(&f), 0);
 	result = filter_match(&f, &state, &r);
 	filter_state_fini(&state);
 	filter_fini(&f);
@@ -188,7 +189,8 @@ static void test_wrong(void **state)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		struct filter f = { 0 };
 
-		if (filter_option(&f, wrong[i].option, wrong[i].argument) != -EINVAL)
+		if (filter_option(&f, wrong[i].option, wrong[i].argument) != -EINVAL &&
+		    filter_ready(&f) != -EINVAL)
 			fail_msg("%s is accepted", wrong[i].argument);
 		filter_fini(&f);
 	}

@@ -150,7 +150,8 @@ static struct buffer records_read(const char *path, unsigned threads, uint32_t w
 static struct buffer lines_read(const char *path, unsigned threads, uint32_t window)
 {
 	atomic_int open = 0;
-	struct reader_render how = { &open, context_open, render, context_close };
+	struct reader_render how = { .arg = &open, .open = context_open, .record = render,
+				     .close = context_close };
 	struct parallel *pool = NULL;
 	struct buffer out = { 0 };
 	struct reader_run run;
@@ -204,7 +205,8 @@ static void test_same_order(void **state)
 static void test_stop(void **state)
 {
 	atomic_int open = 0;
-	struct reader_render how = { &open, context_open, render, context_close };
+	struct reader_render how = { .arg = &open, .open = context_open, .record = render,
+				     .close = context_close };
 	struct reader_run run;
 	struct parallel *pool;
 	struct reader *reader;
