@@ -11,15 +11,16 @@
 #include <stdint.h>
 #endif
 
+#include "process.h"
 #include "qslog_abi.h"
 
 #define CHUNK_DATA_MAX QSLOG_BATCH_BYTES /* bytes of records in one chunk */
-#define PROC_REGISTRIES_MAX 4		 /* copies of the runtime in one process */
 
 enum chunk_entry {
 	CHUNK_PUSH = 0,	   /* qslog:batch */
 	CHUNK_PULL = 1,	   /* task iterator */
-	CHUNK_HARVEST = 2  /* the process ends, or executes another program */
+	CHUNK_HARVEST = 2, /* the process ends, or executes another program */
+	CHUNK_PROCESS = 3  /* no records: struct process_event */
 };
 
 enum chunk_flag {
@@ -42,7 +43,9 @@ struct chunk {
 	__u16 entry;	    /* enum chunk_entry */
 	__u16 flags;	    /* enum chunk_flag */
 	__u32 tgid;	    /* in the kernel's view */
-	__u32 registry;	    /* which of the process's registries */
+	__u32 process;	    /* number of the process: see process.h */
+	__u32 registry;	    /* number of the file whose runtime it is */
+	__u32 instance;	    /* of that: it may be unloaded and loaded again */
 	__u32 arena;	    /* index in the registry's table */
 	__u32 tid;	    /* in the process's view */
 	__u64 key;	    /* of the thread's use of the arena */
@@ -54,10 +57,10 @@ struct chunk {
 };
 
 struct arena_id {
-	__u32 tgid;
+	__u32 process;
 	__u32 registry;
+	__u32 instance;
 	__u32 arena;
-	__u32 pad;
 };
 
 /* What the kernel side knows of an arena. Several may be at it: `sent` is moved by compare and
@@ -78,7 +81,8 @@ struct arena_state {
 
 /* A traced process, by tgid. */
 struct proc_entry {
-	__u64 registry[PROC_REGISTRIES_MAX]; /* addresses; 0: none */
+	__u32 process;	/* its number */
+	__u32 flags;	/* enum process_flag */
 	__u32 attached; /* the thread through which the probes are attached, by tid */
 	__u32 harvested; /* 1: the program has ended, everything readable was copied */
 	__u32 executes;	 /* 1: another program is about to take its place */
@@ -97,7 +101,9 @@ enum trouble {
 	TROUBLE_STATE_FULL = 3,	 /* the map of arena states is full */
 	TROUBLE_OVERWRITTEN = 4, /* lost the race against the owner: copied again */
 	TROUBLE_BUSY = 5,	 /* another entry was copying the same arena: left to it */
-	TROUBLE_COUNT = 6
+	TROUBLE_PROCESS_FULL = 6, /* a process to be traced found no room in the maps */
+	TROUBLE_EVENT_LOST = 7,	  /* what happened to a process could not be said: see process.h */
+	TROUBLE_COUNT = 8
 };
 
 #define SELFTEST_KEY 0x51534c4f47000001ull
@@ -107,6 +113,8 @@ enum trouble {
 struct trace_config {
 	__u32 selftest_tgid; /* hits of qslog:batch with SELFTEST_KEY by it are counted, no more */
 	__u32 harvest_by_signal; /* 1: sched_process_exit comes too late on this kernel */
+	__u32 exes;	     /* 1: some files are FILE_EXE */
+	__u32 follow;	     /* 1: some processes are PROCESS_FOLLOW */
 	__u64 room_bytes;    /* of the ring buffer that push and pull may fill */
 	__u64 wakeup_bytes;  /* wake the tracer when the ring buffer holds this much */
 };

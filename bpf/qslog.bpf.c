@@ -48,24 +48,18 @@ struct {
 } procs SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct process_registries);
+} registries SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, TROUBLE_COUNT);
 	__type(key, __u32);
 	__type(value, __u64);
 } troubles SEC(".maps");
-
-/* Where a thread's arena is, for those of which single records are taken. */
-struct thread_arena {
-	__u64 address, end; /* of the memory, mapped twice */
-	__u32 registry, arena;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, __u64); /* bpf_get_current_pid_tgid() */
-	__type(value, struct thread_arena);
-} thread_arenas SEC(".maps");
 
 __u64 pull_number;	 /* counts up by the tracer before each pull */
 __u32 pull_baseline;	 /* 1: arenas that exist already begin where they are now */
@@ -73,7 +67,6 @@ __u64 selftest_hits;
 __u64 zero; /* for sums in loops: the verifier would follow each value of one that it knows */
 __u32 tracer_sleeps;	 /* 1: it waits, and nobody has woken it yet */
 __u32 attached_gone;	 /* threads through which probes were attached, and that have ended */
-__u32 executed;		 /* processes that have become another program */
 
 static __always_inline void trouble_count(__u32 what)
 {
@@ -101,7 +94,7 @@ struct arena_head {
 };
 struct arena_life {
 	__u64 born, born_records, born_dropped, last_key, last_born;
-	__u32 last_tid, pad;
+	__u32 last_tid, instance;
 };
 _Static_assert(__builtin_offsetof(struct arena_head, mark_cnt) ==
 		       __builtin_offsetof(struct qslog_arena, mark_cnt) &&
@@ -116,6 +109,7 @@ struct copy {
 	struct arena_life life;
 	__u64 address;
 	struct arena_id id;
+	__u32 tgid;
 	__u32 entry;
 	__u32 unreadable; /* arenas that could not be read */
 	__u64 untracked;  /* records of arenas that have no state */
@@ -283,8 +277,10 @@ static __always_inline int chunk_copy(struct copy *c, struct arena_state *state,
 	chunk->entry = c->entry;
 	chunk->flags = (from != place->sent || based ? CHUNK_RESYNC : 0) |
 		       (based ? CHUNK_BASELINE : 0) | (c->head.clock_limit ? CHUNK_MONOTONIC : 0);
-	chunk->tgid = c->id.tgid;
+	chunk->tgid = c->tgid;
+	chunk->process = c->id.process;
 	chunk->registry = c->id.registry;
+	chunk->instance = c->id.instance;
 	chunk->arena = c->id.arena;
 	chunk->tid = last_life ? c->life.last_tid : c->head.tid;
 	chunk->key = last_life ? c->life.last_key : c->head.key;
@@ -412,6 +408,7 @@ static __always_inline void arena_copy(struct copy *c, struct task_struct *task,
 	}
 	if (!c->head.key && !(sleepable && pull_baseline)) /* changes hands at this moment */
 		return;
+	c->id.instance = c->life.instance;
 	state = state_get(c);
 	if (!state) {
 		c->untracked += c->head.records;
@@ -459,72 +456,12 @@ static __always_inline void wake_tracer(bool now)
 	}
 }
 
-/* --- push */
-
-static __always_inline int batch(__u64 cookie, void *arena, __u64 key, __u64 from, __u64 to,
-				 __u64 records)
-{
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct proc_entry *proc;
-	struct copy c = {};
-
-	if (tgid == config.selftest_tgid && key == SELFTEST_KEY) {
-		if (from == 1 && to == 2 && records == 3 && (__u32)cookie == SELFTEST_COOKIE)
-			__sync_fetch_and_add(&selftest_hits, 1);
-		return 0;
-	}
-	proc = bpf_map_lookup_elem(&procs, &tgid);
-	if (!proc || proc->harvested)
-		return 0;
-	c.id.tgid = tgid;
-	/* Which registry does not matter to the copying; the probe's cookie says it. */
-	c.id.registry = (__u32)cookie & (PROC_REGISTRIES_MAX - 1);
-	c.address = (__u64)arena;
-	c.entry = CHUNK_PUSH;
-	if (bpf_probe_read_user(&c.id.arena, sizeof(c.id.arena),
-				(const void *)(c.address +
-					       __builtin_offsetof(struct qslog_arena, index)))) {
-		trouble_count(TROUBLE_READ_FAILED);
-		return 0;
-	}
-	arena_copy(&c, NULL, false);
-	wake_tracer(false);
-	return 0;
-}
-
-SEC("usdt")
-int BPF_USDT(on_batch, void *arena, __u64 key, __u64 from, __u64 to, __u64 records)
-{
-	return batch(bpf_usdt_cookie(ctx), arena, key, from, to, records);
-}
-
-/* Through a multi-uprobe link. The probe is the first instruction of a function, its arguments
- * are where the calling convention has them. */
-SEC("uprobe")
-int BPF_KPROBE(on_batch_multi, void *arena, __u64 key, __u64 from, __u64 to, __u64 records)
-{
-	return batch(bpf_get_attach_cookie(ctx), arena, key, from, to, records);
-}
-
-/* Who attaches to this one switches a level on: all that counts is the semaphore. */
-SEC("usdt")
-int on_level(struct pt_regs *ctx)
-{
-	return 0;
-}
-
-SEC("uprobe")
-int on_level_multi(struct pt_regs *ctx)
-{
-	return 0;
-}
-
 /* --- all arenas of a process */
 
 struct walk {
 	struct copy copy;
 	struct task_struct *task;
-	const struct proc_entry *proc;
+	struct process_registries *known;
 	__u64 table;
 	__u64 no_arena;
 };
@@ -554,7 +491,8 @@ static long walk_harvest(__u32 index, struct walk *w)
 
 static __always_inline long registry_walk(__u32 index, struct walk *w, const bool sleepable)
 {
-	__u64 address = w->proc->registry[index & (PROC_REGISTRIES_MAX - 1)];
+	struct process_registries *known = w->known;
+	__u64 address;
 	struct {
 		__u32 semaphore, magic, abi_version, pid;
 		__u64 table;
@@ -562,10 +500,17 @@ static __always_inline long registry_walk(__u32 index, struct walk *w, const boo
 		__u64 key_next, lost;
 	} registry;
 
-	if (!address)
+	if (!known || index >= PROCESS_REGISTRIES_MAX)
 		return 1;
-	w->copy.id.registry = index;
+	address = known->slot[index].address;
+	if (!address)
+		return 0;
+	w->copy.id.registry = known->slot[index].file;
 	if (user_read(&registry, sizeof(registry), address, w->task, sleepable)) {
+		if (known->slot[index].ended) { /* a library that was unloaded */
+			known->slot[index].address = 0;
+			return 0;
+		}
 		trouble_count(TROUBLE_READ_FAILED);
 		w->copy.unreadable++;
 		return 0;
@@ -612,96 +557,6 @@ static __always_inline void walk_init(struct walk *w)
 	w->no_arena = *(volatile __u64 *)&zero;
 }
 
-/* --- immediate: a thread has written one record, which it points to */
-
-struct seek {
-	const struct proc_entry *proc;
-	__u64 record, table;
-	struct thread_arena found; /* address 0: nowhere */
-};
-
-static long seek_arena(__u32 index, struct seek *seek)
-{
-	__u64 address, mask;
-
-	if (bpf_probe_read_user(&address, sizeof(address), (const void *)(seek->table + index * 8ull)) ||
-	    bpf_probe_read_user(&mask, sizeof(mask),
-				(const void *)(address +
-					       __builtin_offsetof(struct qslog_arena, mask))))
-		return 0;
-	if (mask >= QSLOG_ARENA_BYTES_MAX || seek->record < address ||
-	    seek->record >= address + QSLOG_ARENA_HEADER_BYTES + 2 * (mask + 1))
-		return 0;
-	seek->found.address = address;
-	seek->found.end = address + QSLOG_ARENA_HEADER_BYTES + 2 * (mask + 1);
-	seek->found.arena = index;
-	return 1;
-}
-
-static long seek_registry(__u32 index, struct seek *seek)
-{
-	__u64 address = seek->proc->registry[index & (PROC_REGISTRIES_MAX - 1)];
-	struct {
-		__u64 table;
-		__u32 table_max, arena_cnt;
-	} registry;
-
-	if (!address || bpf_probe_read_user(&registry, sizeof(registry),
-					    (const void *)(address + __builtin_offsetof(
-						    struct qslog_registry, table))))
-		return 1;
-	seek->table = registry.table;
-	seek->found.registry = index;
-	if (registry.arena_cnt <= registry.table_max && registry.table_max <= 1u << 22)
-		bpf_loop(registry.arena_cnt, seek_arena, seek, 0);
-	return seek->found.address != 0;
-}
-
-static __always_inline int record_hit(__u64 record)
-{
-	__u64 id = bpf_get_current_pid_tgid();
-	__u32 tgid = id >> 32;
-	struct proc_entry *proc = bpf_map_lookup_elem(&procs, &tgid);
-	struct thread_arena *known;
-	struct copy c = {};
-
-	if (!proc || proc->harvested)
-		return 0;
-	known = bpf_map_lookup_elem(&thread_arenas, &id);
-	if (!known || record < known->address || record >= known->end) {
-		struct seek seek = {.proc = proc, .record = record};
-
-		bpf_loop(PROC_REGISTRIES_MAX, seek_registry, &seek, 0);
-		if (!seek.found.address) /* the next pull will */
-			return 0;
-		bpf_map_update_elem(&thread_arenas, &id, &seek.found, BPF_ANY);
-		known = bpf_map_lookup_elem(&thread_arenas, &id);
-		if (!known)
-			return 0;
-	}
-	c.id.tgid = tgid;
-	c.id.registry = known->registry;
-	c.id.arena = known->arena;
-	c.address = known->address;
-	c.entry = CHUNK_PUSH;
-	arena_copy(&c, NULL, false);
-	wake_tracer(*(volatile __u32 *)&tracer_sleeps &&
-		    __sync_val_compare_and_swap(&tracer_sleeps, 1, 0));
-	return 0;
-}
-
-SEC("usdt")
-int BPF_USDT(on_record, void *format, void *file, int line, int level, void *record)
-{
-	return record_hit((__u64)record);
-}
-
-SEC("uprobe")
-int BPF_KPROBE(on_record_multi, void *format, void *file, int line, int level, void *record)
-{
-	return record_hit((__u64)record);
-}
-
 /* --- pull */
 
 SEC("iter.s/task")
@@ -720,11 +575,12 @@ int pull_task(struct bpf_iter__task *ctx)
 		return 0;
 	proc->pulled = pull_number; /* once per process, whichever thread comes first */
 	w.task = task;
-	w.proc = proc;
 	walk_init(&w);
 	w.copy.entry = CHUNK_PULL;
-	w.copy.id.tgid = tgid;
-	bpf_loop(PROC_REGISTRIES_MAX, registry_pull, &w, 0);
+	w.copy.tgid = tgid;
+	w.copy.id.process = proc->process;
+	w.known = bpf_map_lookup_elem(&registries, &w.copy.id.process);
+	bpf_loop(PROCESS_REGISTRIES_MAX, registry_pull, &w, 0);
 	if (!proc->harvested)
 		walk_note(&w, proc);
 	if (pull_baseline)
@@ -738,20 +594,90 @@ static __always_inline int harvest(bool last)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct proc_entry *proc = bpf_map_lookup_elem(&procs, &tgid);
-	struct walk w = {.proc = proc};
+	struct walk w = {};
 
 	if (!proc || proc->harvested)
 		return 0;
 	walk_init(&w);
 	w.copy.entry = CHUNK_HARVEST;
-	w.copy.id.tgid = tgid;
-	bpf_loop(PROC_REGISTRIES_MAX, registry_harvest, &w, 0);
+	w.copy.tgid = tgid;
+	w.copy.id.process = proc->process;
+	w.known = bpf_map_lookup_elem(&registries, &w.copy.id.process);
+	bpf_loop(PROCESS_REGISTRIES_MAX, registry_harvest, &w, 0);
 	walk_note(&w, proc);
 	if (last)
 		proc->harvested = 1;
 	wake_tracer(true);
 	return 0;
 }
+
+#include "process.bpf.h"
+
+/* --- push */
+
+static __always_inline int batch(__u64 cookie, void *arena, __u64 key, __u64 from, __u64 to,
+				 __u64 records)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct proc_entry *proc;
+	struct copy c = {};
+
+	if (tgid == config.selftest_tgid && key == SELFTEST_KEY) {
+		if (from == 1 && to == 2 && records == 3 && (__u32)cookie == SELFTEST_COOKIE)
+			__sync_fetch_and_add(&selftest_hits, 1);
+		return 0;
+	}
+	proc = bpf_map_lookup_elem(&procs, &tgid);
+	if (!proc && config.exes) {
+		process_begin((struct task_struct *)bpf_get_current_task(), 0, 0, NULL);
+		proc = bpf_map_lookup_elem(&procs, &tgid);
+	}
+	if (!proc || proc->harvested || proc->flags & PROCESS_SHARED)
+		return 0;
+	c.tgid = tgid;
+	c.id.process = proc->process;
+	c.id.registry = (__u32)cookie; /* the number of the file with the probe */
+	c.address = (__u64)arena;
+	c.entry = CHUNK_PUSH;
+	if (bpf_probe_read_user(&c.id.arena, sizeof(c.id.arena),
+				(const void *)(c.address +
+					       __builtin_offsetof(struct qslog_arena, index)))) {
+		trouble_count(TROUBLE_READ_FAILED);
+		return 0;
+	}
+	arena_copy(&c, NULL, false);
+	wake_tracer(false);
+	return 0;
+}
+
+SEC("usdt")
+int BPF_USDT(on_batch, void *arena, __u64 key, __u64 from, __u64 to, __u64 records)
+{
+	return batch(bpf_usdt_cookie(ctx), arena, key, from, to, records);
+}
+
+/* Through a multi-uprobe link. The probe is the first instruction of a function, its arguments
+ * are where the calling convention has them. */
+SEC("uprobe")
+int BPF_KPROBE(on_batch_multi, void *arena, __u64 key, __u64 from, __u64 to, __u64 records)
+{
+	return batch(bpf_get_attach_cookie(ctx), arena, key, from, to, records);
+}
+
+/* Who attaches to this one switches a level on: all that counts is the semaphore. */
+SEC("usdt")
+int on_level(struct pt_regs *ctx)
+{
+	return 0;
+}
+
+SEC("uprobe")
+int on_level_multi(struct pt_regs *ctx)
+{
+	return 0;
+}
+
+/* --- ends */
 
 /* The kernel takes a uprobe for a process's by the memory of the thread that it was attached
  * through (uprobe_perf_filter): when that one ends, the tracer has to attach through another. */
@@ -777,9 +703,30 @@ int BPF_PROG(on_exit, struct task_struct *task, bool group_dead)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct proc_entry *proc = bpf_map_lookup_elem(&procs, &tgid);
 
-	if (group_dead || (proc && proc->executes))
+	if (!proc || proc->harvested)
+		return 0;
+	if (group_dead || proc->executes)
 		harvest(group_dead);
-	return group_dead ? 0 : thread_ended();
+	if (!group_dead)
+		return thread_ended();
+	process_end_say(tgid, proc, PROCESS_ENDED);
+	return 0;
+}
+
+/* Kernels before 6.16: the memory may be gone, what was in it has been taken before. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit_late, struct task_struct *task)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct proc_entry *proc = bpf_map_lookup_elem(&procs, &tgid);
+
+	if (BPF_CORE_READ(task, signal, live.counter))
+		return thread_ended();
+	if (proc && !proc->harvested) {
+		proc->harvested = 1;
+		process_end_say(tgid, proc, PROCESS_ENDED);
+	}
+	return 0;
 }
 
 /* Another program is about to take the place of this one: what fails from here on is fatal. */
@@ -793,21 +740,6 @@ int on_exec_begin(void *ctx)
 		return 0;
 	proc->executes = 1; /* before: the other threads are still running */
 	return harvest(false);
-}
-
-/* It has: the arenas, and the threads that wrote them, are no more. */
-SEC("tp_btf/sched_process_exec")
-int on_executed(void *ctx)
-{
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct proc_entry *proc = bpf_map_lookup_elem(&procs, &tgid);
-
-	if (!proc || proc->harvested)
-		return 0;
-	proc->harvested = 1;
-	__sync_fetch_and_add(&executed, 1);
-	wake_tracer(true);
-	return 0;
 }
 
 /* Kernels before 6.16: each thread as it gets the signal that kills it... */

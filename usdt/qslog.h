@@ -205,7 +205,8 @@ struct qslog_arena {
 	uint64_t last_key; /* 0: none */
 	uint64_t last_born;
 	uint32_t last_tid;
-	uint32_t pad3;
+	uint32_t instance; /* of the runtime whose arena it is: a library that has one of its own may
+			    * be unloaded and loaded again */
 };
 
 /* All arenas of a process. The USDT semaphore of qslog:batch is its first member, so that the

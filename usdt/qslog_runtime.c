@@ -64,31 +64,40 @@ struct qslog_registry qslog_priv_registry __attribute__((section(".probes"), use
 /* qslog:batch(arena, key, from, to, records): what [from, to) holds is committed. */
 void qslog_priv_batch_probe(const void *arena, uint64_t key, uint64_t from, uint64_t to,
 			    uint64_t records) __attribute__((visibility("hidden")));
+/* qslog:module(control, registry, counter, loaded): a program or library with sites was loaded, or
+ * is about to be unloaded; control 0: so is the one with this runtime. */
+void qslog_priv_module_probe(const void *control, const void *registry, uint64_t counter, int loaded)
+	__attribute__((visibility("hidden")));
 #if defined(__x86_64__)
 #define BATCH_ARGS "8@%rdi 8@%rsi 8@%rdx 8@%rcx 8@%r8"
+#define MODULE_ARGS "8@%rdi 8@%rsi 8@%rdx -4@%ecx"
 #else
 #define BATCH_ARGS "8@x0 8@x1 8@x2 8@x3 8@x4"
+#define MODULE_ARGS "8@x0 8@x1 8@x2 -4@x3"
 #endif
-__asm__(".pushsection .text.qslog_batch,\"ax\",%progbits\n"
-	".balign 16\n"
-	".globl qslog_priv_batch_probe\n"
-	".hidden qslog_priv_batch_probe\n"
-	".type qslog_priv_batch_probe, %function\n"
-	"qslog_priv_batch_probe: nop\n"
-	"ret\n"
-	".size qslog_priv_batch_probe, .-qslog_priv_batch_probe\n"
-	".popsection\n"
-	".pushsection .note.stapsdt,\"\",\"note\"\n"
-	".balign 4\n"
-	".4byte 992f-991f, 994f-993f, 3\n"
-	"991: .asciz \"stapsdt\"\n"
-	"992: .balign 4\n"
-	"993: .8byte qslog_priv_batch_probe, _.stapsdt.base, qslog_priv_registry\n"
-	".asciz \"qslog\"\n"
-	".asciz \"batch\"\n"
-	".asciz \"" BATCH_ARGS "\"\n"
-	"994: .balign 4\n"
-	".popsection\n");
+#define RUNTIME_PROBE(name, semaphore, args)                                                        \
+	__asm__(".pushsection .text.qslog_" #name ",\"ax\",%progbits\n"                             \
+		".balign 16\n"                                                                      \
+		".globl qslog_priv_" #name "_probe\n"                                                \
+		".hidden qslog_priv_" #name "_probe\n"                                               \
+		".type qslog_priv_" #name "_probe, %function\n"                                      \
+		"qslog_priv_" #name "_probe: nop\n"                                                  \
+		"ret\n"                                                                             \
+		".size qslog_priv_" #name "_probe, .-qslog_priv_" #name "_probe\n"                     \
+		".popsection\n"                                                                     \
+		".pushsection .note.stapsdt,\"\",\"note\"\n"                                        \
+		".balign 4\n"                                                                       \
+		".4byte 992f-991f, 994f-993f, 3\n"                                                  \
+		"991: .asciz \"stapsdt\"\n"                                                         \
+		"992: .balign 4\n"                                                                  \
+		"993: .8byte qslog_priv_" #name "_probe, _.stapsdt.base, " semaphore "\n"             \
+		".asciz \"qslog\"\n"                                                                \
+		".asciz \"" #name "\"\n"                                                            \
+		".asciz \"" args "\"\n"                                                             \
+		"994: .balign 4\n"                                                                  \
+		".popsection\n")
+RUNTIME_PROBE(batch, "qslog_priv_registry", BATCH_ARGS);
+RUNTIME_PROBE(module, "0", MODULE_ARGS);
 
 /* The arena of threads that have none. Its reserve is added to by every thread's first record,
  * its limit stays 0, so that those come to qslog_priv_reserve_slow(). */
@@ -105,6 +114,7 @@ struct qslog_priv_process qslog_priv_process = {.arena_bytes = QSLOG_ARENA_BYTES
 static struct {
 	int lock;			/* of everything here and of the registry's table */
 	int ready;			/* 1: runtime_init() has run */
+	uint32_t instance;		/* see struct qslog_arena */
 	int thread_key_valid;
 	int ending;			/* ends of threads are no longer noticed */
 	pthread_key_t thread_key;	/* its destructor is the end of a thread */
@@ -422,6 +432,7 @@ static struct qslog_arena *arena_obtain(void)
 	arena->magic = QSLOG_ARENA_MAGIC;
 	arena->mask = qslog_priv_process.arena_bytes - 1;
 	arena->index = index;
+	arena->instance = runtime.instance;
 	((uint64_t *)(uintptr_t)registry->table)[index] = (uint64_t)(uintptr_t)arena;
 	__atomic_store_n(&registry->arena_cnt, index + 1, __ATOMIC_RELEASE);
 	return arena;
@@ -1264,6 +1275,7 @@ static void runtime_init(void)
 	if (runtime.ready)
 		return;
 	runtime.ready = 1;
+	runtime.instance = (uint32_t)(monotonic_ns() >> 8);
 	own_process_init();
 	runtime.thread_key_valid = pthread_key_create(&runtime.thread_key, arena_end_life) == 0;
 	pthread_atfork(fork_prepare, fork_parent, fork_child_locked);
@@ -1306,6 +1318,7 @@ void qslog_priv_module_add(struct qslog_control *control, void (*record_probe)(v
 	control_levels_apply(control);
 	sites_added = qslog_priv_process.sites_added;
 	lock_give(&saved);
+	qslog_priv_module_probe(control, &qslog_priv_registry, qslog_priv_counter_slow(), 1);
 	if (sites_added)
 		sites_added(1);
 }
@@ -1317,6 +1330,7 @@ void qslog_priv_module_remove(struct qslog_control *control)
 
 	/* The sites of what is still in the arenas may be about to go. */
 	qslog_flush();
+	qslog_priv_module_probe(control, &qslog_priv_registry, qslog_priv_counter_slow(), 0);
 #ifdef QSLOG_WITH_COLLECTOR
 	qslog_priv_collector_unload();
 #endif
@@ -1899,6 +1913,7 @@ __attribute__((destructor)) static void runtime_fini(void)
 
 	if (arena != &arena_none)
 		arena_push_all(arena);
+	qslog_priv_module_probe(NULL, &qslog_priv_registry, qslog_priv_counter_slow(), 0);
 	lock_take(&saved);
 	if (runtime.thread_key_valid && !runtime.ending) {
 		runtime.ending = 1;

@@ -35,6 +35,8 @@ struct known_registry {
 };
 
 struct dynamic_sites {
+	unsigned int refs;
+	struct dynamic_sites *parent;
 	struct known_site *sites;
 	uint32_t site_cnt, site_cap;
 	struct hash_index index;
@@ -47,15 +49,30 @@ struct dynamic_sites {
 int dynamic_sites_open(struct dynamic_sites **out)
 {
 	*out = calloc(1, sizeof(**out));
-	return *out ? 0 : -ENOMEM;
+	if (!*out)
+		return -ENOMEM;
+	(*out)->refs = 1;
+	return 0;
+}
+
+void dynamic_sites_inherit(struct dynamic_sites *sites, struct dynamic_sites *parent)
+{
+	/* One that has nothing of its own is passed over, so that chains stay short. */
+	while (parent && !parent->site_cnt)
+		parent = parent->parent;
+	if (!parent)
+		return;
+	parent->refs++;
+	sites->parent = parent;
 }
 
 void dynamic_sites_close(struct dynamic_sites *sites)
 {
 	uint32_t i;
 
-	if (!sites)
+	if (!sites || --sites->refs)
 		return;
+	dynamic_sites_close(sites->parent);
 	for (i = 0; i < sites->site_cnt; i++)
 		free(sites->sites[i].format);
 	free(sites->sites);
@@ -72,7 +89,7 @@ int dynamic_sites_get(const struct dynamic_sites *sites, uint64_t address,
 	while (i != HASH_INDEX_NONE && sites->sites[i].address != address)
 		i = hash_index_next(&sites->index, &walk);
 	if (i == HASH_INDEX_NONE)
-		return -ENOENT;
+		return sites->parent ? dynamic_sites_get(sites->parent, address, out) : -ENOENT;
 	*out = sites->sites[i].format;
 	return 0;
 }

@@ -21,6 +21,8 @@ struct dynamic_sites;
 
 /* 0, -ENOMEM */
 int dynamic_sites_open(struct dynamic_sites **out);
+/* After fork(2): what is not known of the child is looked for in what is known of its parent. */
+void dynamic_sites_inherit(struct dynamic_sites *sites, struct dynamic_sites *parent);
 void dynamic_sites_close(struct dynamic_sites *sites); /* NULL is accepted */
 
 /* The site at `address`, whose struct qslog_site and strings are the `bytes` bytes of `memory`. One

@@ -174,6 +174,21 @@ void elf_image_extent(const struct elf_image *image, uint64_t *first, uint64_t *
 	*first &= ~(uint64_t)(PAGE_BYTES - 1);
 }
 
+int elf_image_code(const struct elf_image *image, uint64_t *vaddr)
+{
+	int err = -ENOENT;
+
+	for (uint32_t i = 0; i < image->load_cnt; i++) {
+		const struct elf_load *load = &image->loads[i];
+
+		if (!(load->flags & PF_X) || (!err && load->vaddr >= *vaddr))
+			continue;
+		*vaddr = load->vaddr;
+		err = 0;
+	}
+	return err;
+}
+
 int elf_image_offset(const struct elf_image *image, uint64_t vaddr, uint64_t *off, uint64_t *avail)
 {
 	for (uint32_t i = 0; i < image->load_cnt; i++) {

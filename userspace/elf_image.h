@@ -37,6 +37,10 @@ int elf_image_fd(const struct elf_image *image);
 /* The lowest address of a segment (rounded down to 4 KiB) and the first one after all segments. */
 void elf_image_extent(const struct elf_image *image, uint64_t *first, uint64_t *end);
 
+/* The lowest address that is executable: what a process has as the beginning of its program's code
+ * is that plus the bias. 0; -ENOENT: there is none. */
+int elf_image_code(const struct elf_image *image, uint64_t *vaddr);
+
 /*
  * Place in the file of `vaddr`, and how many bytes follow it there in the same segment (`avail`
  * may be NULL). An address in the part of a segment that is not in the file (.bss) is -EFAULT.

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -29,12 +30,15 @@ void qslog_priv_batch_probe(const void *arena, uint64_t key, uint64_t from, uint
 
 #define FIRST_PID_NAMESPACE "pid:[4026531836]" /* PROC_PID_INIT_INO of the kernel */
 
+#define PROCESSES_MANY 32768 /* at once; with -p and commands the maps are smaller */
+#define ARENAS_MANY 65536
+
 struct kernel {
 	struct qslog_bpf *skel;
 	struct probe_programs programs;
 	struct ring_buffer *ring;
 	struct kernel_options options;
-	struct bpf_link *pull;
+	struct bpf_link *pull, *fork;
 	struct kernel_ends ends;
 	int64_t consumed, budget; /* bytes of data, of the kernel_consume() under way */
 };
@@ -94,6 +98,18 @@ int kernel_check(struct why *why)
 
 /* --- Ring buffer */
 
+static void event_received(struct kernel *k, const struct chunk *chunk)
+{
+	const struct process_event *event = (const struct process_event *)chunk->data;
+	const uint32_t bytes = chunk->data_bytes;
+
+	if (bytes == sizeof(*event) + sizeof(struct process_program))
+		k->options.event(k->options.arg, chunk, event,
+				 (const struct process_program *)(event + 1));
+	else if (bytes == sizeof(*event))
+		k->options.event(k->options.arg, chunk, event, NULL);
+}
+
 static int chunk_received(void *arg, void *data, size_t bytes)
 {
 	struct kernel *k = arg;
@@ -102,7 +118,10 @@ static int chunk_received(void *arg, void *data, size_t bytes)
 	if (bytes < sizeof(*chunk) || chunk->data_bytes > bytes - sizeof(*chunk))
 		return 0; /* the BPF side never does that */
 	k->consumed += chunk->data_bytes;
-	k->options.chunk(k->options.arg, chunk);
+	if (chunk->entry == CHUNK_PROCESS)
+		event_received(k, chunk);
+	else
+		k->options.chunk(k->options.arg, chunk);
 	/* A negative value makes libbpf return, with this record consumed. */
 	return k->consumed >= k->budget ? -EAGAIN : 0;
 }
@@ -134,21 +153,20 @@ static void programs_choose(struct kernel *k)
 {
 	k->programs.batch = k->skel->progs.on_batch;
 	k->programs.level = k->skel->progs.on_level;
-	k->programs.record = k->skel->progs.on_record;
 	k->programs.batch_multi = k->skel->progs.on_batch_multi;
-	k->programs.record_multi = k->skel->progs.on_record_multi;
 	k->programs.level_multi = k->skel->progs.on_level_multi;
+	k->programs.module = k->skel->progs.on_module;
+	k->programs.module_multi = k->skel->progs.on_module_multi;
 	k->programs.multi = multi_possible();
 	bpf_program__set_autoload(k->programs.batch_multi, k->programs.multi);
 	bpf_program__set_autoload(k->programs.level_multi, k->programs.multi);
-	bpf_program__set_autoload(k->programs.record, k->options.immediate);
-	bpf_program__set_autoload(k->programs.record_multi, k->options.immediate && k->programs.multi);
+	bpf_program__set_autoload(k->programs.module_multi, k->programs.multi);
+	(void)bpf_program__set_expected_attach_type(
+		k->programs.module_multi, (enum bpf_attach_type)UPROBE_MULTI_ATTACH_TYPE);
 	(void)bpf_program__set_expected_attach_type(
 		k->programs.batch_multi, (enum bpf_attach_type)UPROBE_MULTI_ATTACH_TYPE);
 	(void)bpf_program__set_expected_attach_type(
 		k->programs.level_multi, (enum bpf_attach_type)UPROBE_MULTI_ATTACH_TYPE);
-	(void)bpf_program__set_expected_attach_type(
-		k->programs.record_multi, (enum bpf_attach_type)UPROBE_MULTI_ATTACH_TYPE);
 }
 
 static int programs_load(struct kernel *k, const char *ends, struct why *why)
@@ -166,7 +184,15 @@ static int programs_load(struct kernel *k, const char *ends, struct why *why)
 	err = kernel_ends_choose(&k->ends, k->skel, ends, why);
 	if (err)
 		return err;
+	k->skel->rodata->config.exes = k->options.exes;
+	k->skel->rodata->config.follow = k->options.follow;
+	bpf_program__set_autoload(k->skel->progs.on_fork, k->options.follow || k->options.exes);
 	programs_choose(k);
+	if (k->options.exes || k->options.follow) {
+		(void)bpf_map__set_max_entries(k->skel->maps.procs, PROCESSES_MANY);
+		(void)bpf_map__set_max_entries(k->skel->maps.registries, PROCESSES_MANY);
+		(void)bpf_map__set_max_entries(k->skel->maps.arenas, ARENAS_MANY);
+	}
 	err = bpf_map__set_max_entries(k->skel->maps.chunks, k->options.ring_bytes);
 	if (err)
 		return why_set(why, err, "ring buffer of %u bytes: %s", k->options.ring_bytes,
@@ -269,6 +295,15 @@ int kernel_open(struct kernel **out, const struct kernel_options *options, struc
 		err = selftest(k, why);
 	if (err)
 		goto fail;
+	if (bpf_program__autoload(k->skel->progs.on_fork)) {
+		k->fork = bpf_program__attach(k->skel->progs.on_fork);
+		err = -errno;
+		if (!k->fork) {
+			why_set(why, err, "cannot attach to the beginning of processes: %s",
+				strerror(-err));
+			goto fail;
+		}
+	}
 	k->pull = bpf_program__attach_iter(k->skel->progs.pull_task, NULL);
 	if (!k->pull) {
 		err = -errno;
@@ -295,6 +330,7 @@ void kernel_close(struct kernel *k)
 		return;
 	ring_buffer__free(k->ring);
 	bpf_link__destroy(k->pull);
+	bpf_link__destroy(k->fork);
 	kernel_ends_close(&k->ends);
 	qslog_bpf__destroy(k->skel);
 	free(k);
@@ -312,83 +348,134 @@ uint32_t kernel_attached_gone(const struct kernel *k)
 	return __atomic_load_n(&k->skel->bss->attached_gone, __ATOMIC_ACQUIRE);
 }
 
-uint32_t kernel_executed(const struct kernel *k)
+int kernel_process_add(struct kernel *k, pid_t tgid, pid_t attached, uint32_t flags,
+		       uint32_t *process, struct why *why)
 {
-	return __atomic_load_n(&k->skel->bss->executed, __ATOMIC_ACQUIRE);
-}
-
-int kernel_process_add(struct kernel *k, pid_t tgid, pid_t attached, const uint64_t *registries,
-		       uint32_t cnt, struct why *why)
-{
-	struct proc_entry entry, known;
-	uint32_t key = (uint32_t)tgid, i;
+	const struct process_registries none = {0};
+	struct proc_entry entry = {.process = *process, .flags = flags, .attached = (uint32_t)attached};
+	uint32_t key = (uint32_t)tgid;
 	int err;
 
-	memset(&entry, 0, sizeof(entry));
-	for (i = 0; i < cnt && i < PROC_REGISTRIES_MAX; i++)
-		entry.registry[i] = registries[i];
-	entry.attached = (uint32_t)attached;
-	if (bpf_map__lookup_elem(k->skel->maps.procs, &key, sizeof(key), &known, sizeof(known), 0) == 0) {
-		entry.no_arena = known.no_arena;
-		entry.no_arena_base = known.no_arena_base;
+	if (entry.process) { /* only `attached` changes */
+		struct proc_entry known;
+
+		err = bpf_map__lookup_elem(k->skel->maps.procs, &key, sizeof(key), &known,
+					   sizeof(known), 0);
+		if (!err) {
+			known.attached = (uint32_t)attached;
+			err = bpf_map__update_elem(k->skel->maps.procs, &key, sizeof(key), &known,
+						   sizeof(known), BPF_EXIST);
+		}
+		return err;
 	}
-	err = bpf_map__update_elem(k->skel->maps.procs, &key, sizeof(key), &entry, sizeof(entry),
-				   BPF_ANY);
+	entry.process = __atomic_add_fetch(&k->skel->bss->process_number, 1, __ATOMIC_RELAXED);
+	err = bpf_map__update_elem(k->skel->maps.registries, &entry.process, sizeof(entry.process),
+				   &none, sizeof(none), BPF_ANY);
+	if (!err)
+		err = bpf_map__update_elem(k->skel->maps.procs, &key, sizeof(key), &entry,
+					   sizeof(entry), BPF_NOEXIST);
 	if (err)
-		return why_set(why, err, "cannot tell the kernel about process %d: %s", (int)tgid,
-			       strerror(-err));
+		(void)bpf_map__delete_elem(k->skel->maps.registries, &entry.process,
+					   sizeof(entry.process), 0);
+	if (err == -EEXIST && kernel_process_get(k, tgid, &entry)) {
+		*process = entry.process;
+		return -EEXIST;
+	}
+	if (err)
+		return why_set(why, err, "cannot tell the kernel about process %d: %s%s", (int)tgid,
+			       strerror(-err), err == -E2BIG ? " (too many processes at once)" : "");
+	*process = entry.process;
 	return 0;
 }
 
-bool kernel_process_harvested(const struct kernel *k, pid_t tgid)
+int kernel_process_registry(struct kernel *k, uint32_t process, uint64_t address, uint32_t file)
 {
+	struct process_registries known;
+	int i, err;
+
+	err = bpf_map__lookup_elem(k->skel->maps.registries, &process, sizeof(process), &known,
+				   sizeof(known), 0);
+	if (err)
+		return err;
+	for (i = 0; i < PROCESS_REGISTRIES_MAX; i++)
+		if (known.slot[i].address == address)
+			return 0;
+	for (i = 0; i < PROCESS_REGISTRIES_MAX && known.slot[i].address; i++)
+		;
+	if (i == PROCESS_REGISTRIES_MAX)
+		return -E2BIG;
+	known.slot[i].address = address;
+	known.slot[i].file = file;
+	return bpf_map__update_elem(k->skel->maps.registries, &process, sizeof(process), &known,
+				    sizeof(known), BPF_EXIST);
+}
+
+bool kernel_process_get(const struct kernel *k, pid_t tgid, struct proc_entry *out)
+{
+	uint32_t key = (uint32_t)tgid;
+
+	return bpf_map__lookup_elem(k->skel->maps.procs, &key, sizeof(key), out, sizeof(*out), 0) == 0;
+}
+
+void kernel_process_remove(struct kernel *k, pid_t tgid, uint32_t process)
+{
+	uint32_t key = (uint32_t)tgid;
 	struct proc_entry entry;
-	uint32_t key = (uint32_t)tgid;
 
-	return bpf_map__lookup_elem(k->skel->maps.procs, &key, sizeof(key), &entry, sizeof(entry), 0) ||
-	       entry.harvested;
+	/* Another process may have this id by now: then its entry has taken the place. */
+	if (kernel_process_get(k, tgid, &entry) && entry.process == process)
+		(void)bpf_map__delete_elem(k->skel->maps.procs, &key, sizeof(key), 0);
+	(void)bpf_map__delete_elem(k->skel->maps.registries, &process, sizeof(process), 0);
 }
 
-void kernel_process_remove(struct kernel *k, pid_t tgid)
+static struct file_key file_key(dev_t dev, uint64_t inode)
 {
-	uint32_t key = (uint32_t)tgid;
-	struct arena_id id, next;
-	bool more;
+	const struct file_key key = {.inode = inode, .dev = (uint64_t)major(dev) << 20 | minor(dev)};
 
-	(void)bpf_map__delete_elem(k->skel->maps.procs, &key, sizeof(key), 0);
-	more = bpf_map__get_next_key(k->skel->maps.arenas, NULL, &id, sizeof(id)) == 0;
-	while (more) {
-		more = bpf_map__get_next_key(k->skel->maps.arenas, &id, &next, sizeof(next)) == 0;
-		if (id.tgid == key)
-			(void)bpf_map__delete_elem(k->skel->maps.arenas, &id, sizeof(id), 0);
-		id = next;
-	}
+	return key;
 }
 
-int kernel_arenas(struct kernel *k, pid_t tgid,
-		  void (*arena)(void *arg, const struct arena_id *id, const struct arena_state *state),
+int kernel_file_add(struct kernel *k, dev_t dev, uint64_t inode, const struct file_entry *entry)
+{
+	const struct file_key key = file_key(dev, inode);
+
+	return bpf_map__update_elem(k->skel->maps.files, &key, sizeof(key), entry, sizeof(*entry),
+				    BPF_ANY);
+}
+
+void kernel_plain_add(struct kernel *k, const struct plain_key *key)
+{
+	const uint32_t nothing = 0;
+
+	(void)bpf_map__update_elem(k->skel->maps.plain_files, key, sizeof(*key), &nothing,
+				   sizeof(nothing), BPF_ANY);
+}
+
+int kernel_arenas(struct kernel *k,
+		  bool (*arena)(void *arg, const struct arena_id *id, const struct arena_state *state),
 		  void *arg)
 {
-	struct arena_id id, *previous = NULL;
 	struct arena_state state;
+	struct arena_id id, next;
+	int err = bpf_map__get_next_key(k->skel->maps.arenas, NULL, &next, sizeof(next));
 
-	while (bpf_map__get_next_key(k->skel->maps.arenas, previous, &id, sizeof(id)) == 0) {
-		previous = &id;
-		if (id.tgid == (uint32_t)tgid &&
-		    bpf_map__lookup_elem(k->skel->maps.arenas, &id, sizeof(id), &state,
-					 sizeof(state), 0) == 0)
-			arena(arg, &id, &state);
+	while (!err) {
+		id = next; /* one that is deleted has no next one */
+		err = bpf_map__get_next_key(k->skel->maps.arenas, &id, &next, sizeof(next));
+		if (bpf_map__lookup_elem(k->skel->maps.arenas, &id, sizeof(id), &state,
+					 sizeof(state), 0) == 0 && arena(arg, &id, &state))
+			(void)bpf_map__delete_elem(k->skel->maps.arenas, &id, sizeof(id), 0);
 	}
-	return errno == ENOENT ? 0 : -errno;
+	return err == -ENOENT ? 0 : err;
 }
 
-int kernel_process_losses(struct kernel *k, pid_t tgid, struct kernel_process_losses *out)
+int kernel_process_losses(struct kernel *k, pid_t tgid, uint32_t process,
+			  struct kernel_process_losses *out)
 {
-	uint32_t key = (uint32_t)tgid;
 	struct proc_entry entry;
 
-	if (bpf_map__lookup_elem(k->skel->maps.procs, &key, sizeof(key), &entry, sizeof(entry), 0))
-		return -errno;
+	if (!kernel_process_get(k, tgid, &entry) || entry.process != process)
+		return -ENOENT;
 	out->no_arena = entry.no_arena - entry.no_arena_base;
 	out->untracked = entry.untracked;
 	out->unreadable = entry.unreadable;
@@ -418,18 +505,16 @@ int kernel_pull(struct kernel *k, bool baseline)
 
 /* --- Attach */
 
-int kernel_attach_batch(struct kernel *k, const struct probe_target *target, uint32_t registry,
+int kernel_attach_batch(struct kernel *k, const struct probe_target *target, uint32_t file,
 			struct probe_link **link, struct why *why)
 {
-	return probe_attach_batch(&k->programs, target, registry, link, why);
+	return probe_attach_batch(&k->programs, target, file, link, why);
 }
 
-int kernel_attach_record(struct kernel *k, const struct probe_target *target,
+int kernel_attach_module(struct kernel *k, const struct probe_target *target, uint32_t file,
 			 struct probe_link **link, struct why *why)
 {
-	if (!k->options.immediate)
-		return 0;
-	return probe_attach_record(&k->programs, target, link, why);
+	return probe_attach_module(&k->programs, target, file, link, why);
 }
 
 int kernel_attach_levels(struct kernel *k, const struct probe_target *target, uint8_t level_min,
@@ -469,6 +554,8 @@ const char *trouble_name(enum trouble trouble)
 		[TROUBLE_STATE_FULL] = "too many arenas",
 		[TROUBLE_OVERWRITTEN] = "overwritten while it was copied",
 		[TROUBLE_BUSY] = "arena busy, left to the other entry",
+		[TROUBLE_PROCESS_FULL] = "too many processes, or copies of the runtime in one",
+		[TROUBLE_EVENT_LOST] = "ring buffer full for news of a process",
 	};
 
 	return (unsigned int)trouble < TROUBLE_COUNT ? names[trouble] : "?";

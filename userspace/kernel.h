@@ -20,10 +20,15 @@ struct kernel;
 struct kernel_options {
 	uint32_t ring_bytes; /* power of two, multiple of the page size */
 	bool libbpf_messages;
-	bool immediate; /* each record is copied, and the tracer woken, as it is written */
 	const char *ends; /* as on older kernels, whatever this one is: see kernel_ends.h; or NULL */
+	bool exes;   /* kernel_file_add() will have files with FILE_EXE */
+	bool follow; /* processes will be PROCESS_FOLLOW */
 	/* Called by kernel_consume() for each chunk, whose data_bytes fit its memory. */
 	void (*chunk)(void *arg, const struct chunk *chunk);
+	/* Likewise for what happens to processes: chunk->process is which. `program`: NULL but for
+	 * PROCESS_EXECUTED. */
+	void (*event)(void *arg, const struct chunk *chunk, const struct process_event *event,
+		      const struct process_program *program);
 	void *arg;
 };
 
@@ -51,35 +56,41 @@ void kernel_sleeps(struct kernel *k, bool sleeps);
 int64_t kernel_consume(struct kernel *k, int64_t budget);
 
 /* From now on batches of the process are taken, and pulled from its registries. `attached`: the
- * thread through which its probes are attached. May be called again. */
-int kernel_process_add(struct kernel *k, pid_t tgid, pid_t attached, const uint64_t *registries,
-		       uint32_t cnt, struct why *why);
-/* Has it ended, or executed another program? */
-bool kernel_process_harvested(const struct kernel *k, pid_t tgid);
-void kernel_process_remove(struct kernel *k, pid_t tgid);
+ * thread through which its probes are attached, 0: it does not matter. `process` is its number: 0
+ * asks for one; else the entry is changed. -EEXIST: the kernel side had it before, under *process. */
+int kernel_process_add(struct kernel *k, pid_t tgid, pid_t attached, uint32_t flags,
+		       uint32_t *process, struct why *why);
+/* A registry of it, of the file with the number `file`. Nothing is done where it is known. -E2BIG. */
+int kernel_process_registry(struct kernel *k, uint32_t process, uint64_t address, uint32_t file);
+/* What the kernel side knows of a process; false: nothing. */
+bool kernel_process_get(const struct kernel *k, pid_t tgid, struct proc_entry *out);
+/* Its arenas stay: see kernel_arenas(). */
+void kernel_process_remove(struct kernel *k, pid_t tgid, uint32_t process);
+
+/* Processes that map the file have a registry in it, or are to be traced. */
+int kernel_file_add(struct kernel *k, dev_t dev, uint64_t inode, const struct file_entry *entry);
+/* The program of an event PROCESS_EXECUTED has no probes. */
+void kernel_plain_add(struct kernel *k, const struct plain_key *key);
 
 /* How many threads through which probes were attached have ended. */
 uint32_t kernel_attached_gone(const struct kernel *k);
-/* How many processes that were added have executed another program since: they have ended. */
-uint32_t kernel_executed(const struct kernel *k);
 
 /* Copies what the traced processes have not pushed; `baseline`: notes where their arenas are. */
 int kernel_pull(struct kernel *k, bool baseline);
 
-/* qslog:batch, and qslog:level_X from `level_min` on, of a file in a process; as long as the thread
- * lives through which it is done (see probe_link_stays). The link is the caller's, before the
- * kernel is closed. */
-int kernel_attach_batch(struct kernel *k, const struct probe_target *target, uint32_t registry,
+/* qslog:batch and qslog:module, and qslog:level_X from `level_min` on, of the file with the number
+ * `file` in a process; as long as the thread lives through which it is done (see probe_link_stays).
+ * The links are the caller's, before the kernel is closed; a runtime without qslog:module: NULL. */
+int kernel_attach_batch(struct kernel *k, const struct probe_target *target, uint32_t file,
 			struct probe_link **link, struct why *why);
-/* With options.immediate qslog:record, else nothing. */
-int kernel_attach_record(struct kernel *k, const struct probe_target *target,
+int kernel_attach_module(struct kernel *k, const struct probe_target *target, uint32_t file,
 			 struct probe_link **link, struct why *why);
 int kernel_attach_levels(struct kernel *k, const struct probe_target *target, uint8_t level_min,
 			 struct probe_link **link, struct why *why);
 
-/* Every arena of the process that the kernel side knows. */
-int kernel_arenas(struct kernel *k, pid_t tgid,
-		  void (*arena)(void *arg, const struct arena_id *id, const struct arena_state *state),
+/* Every arena that the kernel side knows; those for which the function says true are forgotten. */
+int kernel_arenas(struct kernel *k,
+		  bool (*arena)(void *arg, const struct arena_id *id, const struct arena_state *state),
 		  void *arg);
 
 /* Records of the process that no arena's state accounts for, since the tracer came. */
@@ -88,8 +99,9 @@ struct kernel_process_losses {
 	uint64_t untracked;  /* in arenas that there was no room to keep a state of, at the last look */
 	uint32_t unreadable; /* arenas that could not be read at the last look */
 };
-/* 0; -ENOENT: no such process was added. */
-int kernel_process_losses(struct kernel *k, pid_t tgid, struct kernel_process_losses *out);
+/* 0; -ENOENT: there is no such process (any more). */
+int kernel_process_losses(struct kernel *k, pid_t tgid, uint32_t process,
+			  struct kernel_process_losses *out);
 
 /* Sums over all CPUs, indexed by enum trouble. */
 void kernel_troubles(const struct kernel *k, uint64_t counts[TROUBLE_COUNT]);

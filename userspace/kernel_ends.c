@@ -63,6 +63,8 @@ static void programs_of(const struct qslog_bpf *skel, enum kernel_ends_way way,
 	unsigned int cnt = 0;
 
 	out[cnt++] = skel->progs.on_executed;
+	if (way != ENDS_EARLY)
+		out[cnt++] = skel->progs.on_exit_late;
 	switch (way) {
 	case ENDS_EARLY:
 		out[cnt++] = skel->progs.on_exit;

@@ -16,7 +16,7 @@
 struct qslog_bpf;
 struct bpf_link;
 
-#define KERNEL_ENDS_MAX 5 /* programs */
+#define KERNEL_ENDS_MAX 6 /* programs */
 
 enum kernel_ends_way { ENDS_EARLY, ENDS_SIGNAL, ENDS_FUNCTIONS, ENDS_SIGNAL_ONLY };
 

@@ -23,30 +23,29 @@
 #define FLUSH_MS_DEFAULT 100
 #define FLUSH_MS_MIN 10
 #define FLUSH_MS_MAX 60000
-#define SPAN_DURATION_NS_MAX 60e9
 #define DURATION_S_MAX 31536000.0
 
 static const char usage_text[] =
 	"Usage: qslog-trace -p PID[,PID...] [options]\n"
 	"       qslog-trace [options] -- COMMAND [ARGUMENTS]\n"
+	"       qslog-trace --exe PATH [options]\n"
 	"       qslog-trace --check\n"
 	"\n"
 	"Attaches to running programs that have qslog sites (or starts one) and writes their log\n"
-	"records and spans to a compressed file, until Ctrl-C, -d, or the end of all of them.\n"
+	"records and spans to a compressed file, until Ctrl-C, -d, or the end of all of them\n"
+	"(with --exe: until Ctrl-C or -d, since more may come).\n"
 	"\n"
 	"  -p, --pid PID[,PID...] trace these running processes; may be repeated\n"
+	"      --exe PATH         trace all processes that run this program, now and later, from\n"
+	"                         their first record on; may be repeated\n"
+	"  -f, --follow           trace what the processes start from now on, too: their children,\n"
+	"                         and the programs that these (or they themselves) execute\n"
 	"  -o, --output FILE      write FILE (default: NAME.PID.qslog)\n"
 	"  -d, --duration SECONDS stop after this long (fractions allowed)\n"
 	"  -l, --level LEVEL      record LEVEL and above: V D I W E F (default: V, everything)\n"
 	"  -t, --tag TAG          record sites of this tag only; may be a pattern such as 'net*';\n"
 	"                         may be repeated\n"
-	"      --tid TID[,TID...] record these threads only, by the ids that the process sees\n"
-	"      --min-duration T   leave out spans that were shorter than T: 20us, 5ms, 1s\n"
-	"      --sample N         record one in N: of span lines (by their trace ids, the same in all\n"
-	"                         processes), of outermost spans with all in them, of other logs\n"
 	"      --live             print the records as text on standard output as they come\n"
-	"      --immediate        each record traps into the kernel by itself and is in the file at once;\n"
-	"                         costs the program about a microsecond for each, of all levels\n"
 	"      --ring-size BYTES  size of the ring buffer from the kernel, power of two with K or M\n"
 	"                         (default: 32M)\n"
 	"      --flush-ms MS      how soon a quiet program's records are in the file (default: 100)\n"
@@ -78,7 +77,7 @@ static const char usage_text[] =
 
 enum { OPT_LIVE = 256, OPT_RING_SIZE, OPT_STRICT, OPT_FLUSH_MS, OPT_CHECK,
        OPT_ROTATE_SIZE, OPT_ROTATE_TIME, OPT_ROTATE_COUNT, OPT_MAX_FILES, OPT_SYNC, OPT_DROP_PRIVS,
-       OPT_TID, OPT_IMMEDIATE, OPT_MIN_DURATION, OPT_SAMPLE };
+       OPT_EXE };
 
 static int usage_error(const char *what, const char *value)
 {
@@ -178,62 +177,15 @@ static int ms_parse(const char *text, uint32_t *out)
 	return 0;
 }
 
-static int tids_add(struct options *o, const char *text)
+static int exe_add(struct options *o, const char *path)
 {
-	const char *at = text;
-	uint32_t *grown;
-	long value;
-	char *end;
+	const char **grown = reallocarray(o->exes, o->exe_cnt + 1, sizeof(*grown));
 
-	for (;; at = end + 1) {
-		errno = 0;
-		value = strtol(at, &end, 10);
-		if (errno || end == at || (*end && *end != ',') || value <= 0 || value > INT_MAX)
-			return usage_error("not a list of thread ids", text);
-		grown = realloc(o->tids, (o->tid_cnt + 2) * sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		o->tids = grown;
-		o->tids[o->tid_cnt++] = (uint32_t)value;
-		o->tids[o->tid_cnt] = 0;
-		if (!*end)
-			return 0;
-	}
-}
-
-static int span_duration_parse(const char *text, uint64_t *out_ns)
-{
-	static const struct {
-		const char *name;
-		double ns;
-	} units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
-	char *end;
-	double value = strtod(text, &end);
-	size_t i;
-
-	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (strcmp(end, units[i].name) == 0 && end != text && value * units[i].ns >= 1 &&
-		    value * units[i].ns <= SPAN_DURATION_NS_MAX) {
-			*out_ns = (uint64_t)(value * units[i].ns);
-			return 0;
-		}
-	}
-	return usage_error("not a duration with its unit, such as 20us, 5ms, 1s (up to 60s)", text);
-}
-
-/* N, or 1/N. */
-static int sample_parse(const char *text, uint32_t *out)
-{
-	const char *at = strncmp(text, "1/", 2) == 0 ? text + 2 : text;
-	unsigned long value;
-	char *end;
-
-	errno = 0;
-	value = strtoul(at, &end, 10);
-	if (errno || end == at || *end || *at == '-' || value < 1 || value > 1000000000)
-		return usage_error("not a number N, to record one in N (1 to 1000000000)", text);
-	*out = (uint32_t)value;
-	return 0;
+	if (!grown)
+		return -ENOMEM;
+	o->exes = grown;
+	o->exes[o->exe_cnt++] = path;
+	return *path ? 0 : usage_error("--exe needs the path of a program", NULL);
 }
 
 static int tag_add(struct options *o, const char *tag)
@@ -284,15 +236,11 @@ static int option_take(struct options *o, int option, const char *value)
 		return level_parse(value, &o->level);
 	case 't':
 		return tag_add(o, value);
-	case OPT_IMMEDIATE:
-		o->immediate = true;
+	case OPT_EXE:
+		return exe_add(o, value);
+	case 'f':
+		o->follow = true;
 		return 0;
-	case OPT_TID:
-		return tids_add(o, value);
-	case OPT_MIN_DURATION:
-		return span_duration_parse(value, &o->duration_min_ns);
-	case OPT_SAMPLE:
-		return sample_parse(value, &o->sample);
 	case OPT_LIVE:
 		o->live = true;
 		return 0;
@@ -341,10 +289,8 @@ int options_parse(struct options *o, int argc, char **argv)
 		{"duration", required_argument, NULL, 'd'},
 		{"level", required_argument, NULL, 'l'},
 		{"tag", required_argument, NULL, 't'},
-		{"immediate", no_argument, NULL, OPT_IMMEDIATE},
-		{"tid", required_argument, NULL, OPT_TID},
-		{"min-duration", required_argument, NULL, OPT_MIN_DURATION},
-		{"sample", required_argument, NULL, OPT_SAMPLE},
+		{"exe", required_argument, NULL, OPT_EXE},
+		{"follow", no_argument, NULL, 'f'},
 		{"live", no_argument, NULL, OPT_LIVE},
 		{"ring-size", required_argument, NULL, OPT_RING_SIZE},
 		{"flush-ms", required_argument, NULL, OPT_FLUSH_MS},
@@ -367,7 +313,7 @@ int options_parse(struct options *o, int argc, char **argv)
 	memset(o, 0, sizeof(*o));
 	o->ring_bytes = RING_BYTES_DEFAULT;
 	o->flush_ms = FLUSH_MS_DEFAULT;
-	while ((option = getopt_long(argc, argv, "+p:o:d:l:t:qvhV", longs, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+p:o:d:l:t:fqvhV", longs, NULL)) != -1) {
 		err = option_take(o, option, optarg);
 		if (err)
 			return err;
@@ -378,17 +324,25 @@ int options_parse(struct options *o, int argc, char **argv)
 	}
 	if (o->pid_cnt && o->command)
 		return usage_error("either -p or a command, not both", o->command[0]);
-	if (!o->pid_cnt && !o->command && !o->check)
-		return usage_error("what is to be traced? Give -p PID or -- COMMAND", NULL);
+	if (o->exe_cnt && o->command)
+		return usage_error("either --exe or a command, not both; -f traces all that a command "
+				   "starts", o->command[0]);
+	if (o->follow && o->drop_user)
+		return usage_error("-f has to attach to programs that come later: not with --drop-privs",
+				   NULL);
+	if (o->follow && !o->pid_cnt && !o->command && !o->exe_cnt)
+		return usage_error("-f needs a process to begin with: -p, --exe or a command", NULL);
+	if (!o->pid_cnt && !o->command && !o->exe_cnt && !o->check)
+		return usage_error("what is to be traced? Give -p PID, --exe PATH or -- COMMAND", NULL);
 	return 0;
 }
 
 void options_fini(struct options *o)
 {
 	free(o->pids);
+	free(o->exes);
 	free(o->tags);
 	o->pids = NULL;
+	o->exes = NULL;
 	o->tags = NULL;
-	free(o->tids);
-	o->tids = NULL;
 }

@@ -16,10 +16,10 @@
 
 #if defined(__x86_64__)
 #define BATCH_ARGS "8@%rdi 8@%rsi 8@%rdx 8@%rcx 8@%r8"
-#define RECORD_ARGS "8@%rdi 8@%rsi -4@%edx -4@%ecx 8@%r8 4@%r9d"
+#define MODULE_ARGS "8@%rdi 8@%rsi 8@%rdx -4@%ecx"
 #else
 #define BATCH_ARGS "8@x0 8@x1 8@x2 8@x3 8@x4"
-#define RECORD_ARGS "8@x0 8@x1 -4@x2 -4@x3 8@x4 4@x5"
+#define MODULE_ARGS "8@x0 8@x1 8@x2 -4@x3"
 #endif
 
 #define FD_PATH_MAX 32
@@ -64,9 +64,9 @@ void probe_file_init(struct probe_file *file, const struct elf_notes *notes)
 			place_add(file, &file->batch, probe);
 			if (strcmp(probe->args, BATCH_ARGS) != 0)
 				file->args_known = false;
-		} else if (strcmp(probe->name, "record") == 0) {
-			place_add(file, &file->record, probe);
-			if (strcmp(probe->args, RECORD_ARGS) != 0)
+		} else if (strcmp(probe->name, "module") == 0) {
+			place_add(file, &file->module, probe);
+			if (strcmp(probe->args, MODULE_ARGS) != 0)
 				file->args_known = false;
 		}
 	}
@@ -108,8 +108,9 @@ static int perf_attach(struct bpf_program *program, const struct probe_target *t
 	char path[FD_PATH_MAX];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", target->fd);
-	link->links[link->cnt] = bpf_program__attach_usdt(program, target->alive, path, "qslog",
-							  probe, &options);
+	link->links[link->cnt] = bpf_program__attach_usdt(program,
+							  target->alive ? target->alive : -1, path,
+							  "qslog", probe, &options);
 	if (!link->links[link->cnt])
 		return -errno;
 	link->cnt++;
@@ -174,15 +175,21 @@ static int refused(const struct probe_programs *programs, const struct probe_tar
 			 !programs->multi ? " (on this kernel that needs CAP_SYS_ADMIN)" :
 			 target->probes->many || !target->probes->args_known ?
 			 " (its probes are not as qslog.h makes them: that needs CAP_SYS_ADMIN)" : "";
+	if (!target->tgid)
+		return why_set(why, err, "cannot attach to probe qslog:%s in all processes that have "
+			       "it: %s%s", probe, strerror(-err), advice);
 	return why_set(why, err, "cannot attach to probe qslog:%s in process %d: %s%s", probe,
 		       (int)target->tgid, strerror(-err), advice);
 }
 
-static int one_attach(const struct probe_programs *programs, struct bpf_program *multi,
-		      struct bpf_program *single, const struct probe_target *target,
-		      const struct probe_places *places, const char *probe, uint64_t cookie,
-		      struct probe_link **out, struct why *why)
+/* One probe, of the runtime. */
+static int runtime_attach(const struct probe_programs *programs, const struct probe_target *target,
+			  const char *probe, uint64_t cookie, struct probe_link **out,
+			  struct why *why)
 {
+	const bool batch = strcmp(probe, "batch") == 0;
+	const struct probe_places *places = batch ? &target->probes->batch :
+						    &target->probes->module;
 	struct probe_link *link;
 	int err = link_new(&link);
 
@@ -190,9 +197,11 @@ static int one_attach(const struct probe_programs *programs, struct bpf_program 
 		return err;
 	err = -EPERM;
 	if (multi_possible(programs, target) && target->probes->args_known)
-		err = multi_attach(multi, target, places, 1, cookie, link);
+		err = multi_attach(batch ? programs->batch_multi : programs->module_multi, target,
+				   places, 1, cookie, link);
 	if (err && perf_allowed())
-		err = perf_attach(single, target, probe, cookie, link);
+		err = perf_attach(batch ? programs->batch : programs->module, target, probe, cookie,
+				  link);
 	if (err) {
 		probe_link_close(link);
 		return refused(programs, target, probe, err, why);
@@ -204,15 +213,14 @@ static int one_attach(const struct probe_programs *programs, struct bpf_program 
 int probe_attach_batch(const struct probe_programs *programs, const struct probe_target *target,
 		       uint64_t cookie, struct probe_link **out, struct why *why)
 {
-	return one_attach(programs, programs->batch_multi, programs->batch, target,
-			  &target->probes->batch, "batch", cookie, out, why);
+	return runtime_attach(programs, target, "batch", cookie, out, why);
 }
 
-int probe_attach_record(const struct probe_programs *programs, const struct probe_target *target,
-			struct probe_link **out, struct why *why)
+int probe_attach_module(const struct probe_programs *programs, const struct probe_target *target,
+			uint64_t cookie, struct probe_link **out, struct why *why)
 {
-	return one_attach(programs, programs->record_multi, programs->record, target,
-			  &target->probes->record, "record", 0, out, why);
+	return target->probes->module.cnt ?
+		       runtime_attach(programs, target, "module", cookie, out, why) : 0;
 }
 
 static int levels_perf_attach(const struct probe_programs *programs,

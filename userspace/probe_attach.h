@@ -32,8 +32,8 @@ struct probe_places {
 
 /* The probes of a file that the tracer attaches to. */
 struct probe_file {
-	struct probe_places batch, record, level[QSLOG_LEVEL_COUNT];
-	bool args_known; /* the arguments of `batch` and `record` are where a BPF program finds them */
+	struct probe_places batch, module, level[QSLOG_LEVEL_COUNT];
+	bool args_known; /* those of `batch` and `module` are where a BPF program finds them */
 	bool many;	 /* there are more than PROBE_PLACES_MAX places of one */
 };
 
@@ -42,28 +42,26 @@ void probe_file_init(struct probe_file *file, const struct elf_notes *notes);
 /* Where to attach. */
 struct probe_target {
 	int fd;	     /* the file, open: the kernel attaches to this one, whatever its name is now */
-	pid_t tgid;  /* the process */
+	pid_t tgid;  /* the process; 0: all that map the file, now and later */
 	pid_t alive; /* a thread of it that lives; perf_event_open(2) goes by that one's memory */
 	const struct probe_file *probes;
 };
 
 /* The programs to attach; for a multi-uprobe link they are others than for libbpf. */
 struct probe_programs {
-	struct bpf_program *batch_multi, *record_multi, *level_multi;
-	struct bpf_program *batch, *record, *level;
+	struct bpf_program *batch_multi, *module_multi, *level_multi;
+	struct bpf_program *batch, *module, *level;
 	bool multi; /* such links work */
 };
 
-/* qslog:batch: the program gets `cookie`. */
+/* qslog:batch and qslog:module (which older runtimes do not have): the programs get `cookie`. */
 int probe_attach_batch(const struct probe_programs *programs, const struct probe_target *target,
 		       uint64_t cookie, struct probe_link **out, struct why *why);
+int probe_attach_module(const struct probe_programs *programs, const struct probe_target *target,
+			uint64_t cookie, struct probe_link **out, struct why *why);
 /* qslog:level_X of every level from `level_min` on. */
 int probe_attach_levels(const struct probe_programs *programs, const struct probe_target *target,
 			uint8_t level_min, struct probe_link **out, struct why *why);
-
-/* qslog:record, which all levels hit then. */
-int probe_attach_record(const struct probe_programs *programs, const struct probe_target *target,
-			struct probe_link **out, struct why *why);
 
 /* Detaches; NULL is accepted. */
 void probe_link_close(struct probe_link *link);

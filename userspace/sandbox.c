@@ -7,6 +7,7 @@
 #include <linux/bpf.h>
 #include <linux/sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -17,7 +18,7 @@ static const int never[] = {
 	/* other processes */
 	SCMP_SYS(ptrace), SCMP_SYS(process_vm_writev), SCMP_SYS(process_madvise), SCMP_SYS(kcmp),
 	SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo),
-	SCMP_SYS(pidfd_send_signal), SCMP_SYS(pidfd_getfd),
+	SCMP_SYS(pidfd_getfd),
 	SCMP_SYS(move_pages), SCMP_SYS(migrate_pages),
 	/* the net */
 	SCMP_SYS(socket), SCMP_SYS(socketpair), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen),
@@ -52,7 +53,7 @@ static const int bpf_never[] = {
 
 #define CNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static int rules_add(scmp_filter_ctx filter, bool dropped)
+static int rules_add(scmp_filter_ctx filter, bool dropped, bool continues)
 {
 	const uint32_t deny = SCMP_ACT_ERRNO(EPERM);
 	unsigned int i;
@@ -60,6 +61,10 @@ static int rules_add(scmp_filter_ctx filter, bool dropped)
 
 	for (i = 0; !err && i < CNT(never); i++)
 		err = seccomp_rule_add(filter, deny, never[i], 0);
+	if (!err)
+		err = continues ? seccomp_rule_add(filter, deny, SCMP_SYS(pidfd_send_signal), 1,
+						   SCMP_A1(SCMP_CMP_NE, SIGCONT)) :
+				  seccomp_rule_add(filter, deny, SCMP_SYS(pidfd_send_signal), 0);
 	/* Threads may be started, processes not. libc tries the older call where clone3 is not there,
 	 * whose flags a filter can see. */
 	if (!err)
@@ -81,7 +86,7 @@ static int rules_add(scmp_filter_ctx filter, bool dropped)
 	return err;
 }
 
-int sandbox_enter(bool dropped, struct why *why)
+int sandbox_enter(bool dropped, bool continues, struct why *why)
 {
 	scmp_filter_ctx filter;
 	int err = -ENOMEM;
@@ -92,7 +97,7 @@ int sandbox_enter(bool dropped, struct why *why)
 	if (filter) {
 		err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 		if (!err)
-			err = rules_add(filter, dropped);
+			err = rules_add(filter, dropped, continues);
 		if (!err)
 			err = seccomp_load(filter); /* sets no_new_privs */
 		seccomp_release(filter);

@@ -14,7 +14,8 @@
 #include "why.h"
 
 /* For all threads, for good. `dropped`: after privilege_drop(), when loading BPF programs, making
- * maps and perf_event_open(2) are over as well. -ENOTSUP: not in this kernel. */
-int sandbox_enter(bool dropped, struct why *why);
+ * maps and perf_event_open(2) are over as well. `continues`: processes that were stopped for it to
+ * look at are to be let go: SIGCONT may be sent. -ENOTSUP: not in this kernel. */
+int sandbox_enter(bool dropped, bool continues, struct why *why);
 
 #endif

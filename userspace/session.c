@@ -139,8 +139,8 @@ static bool clock_settle(struct session *s, const struct target *t, uint32_t cou
 static void session_chunk(void *arg, const struct chunk *chunk)
 {
 	struct session *s = arg;
+	struct target *t = targets_of(s->targets, chunk);
 	struct ingest_batch batch = {
-		.registry = chunk->registry,
 		.arena = chunk->arena,
 		.tid = chunk->tid,
 		.key = chunk->key,
@@ -153,14 +153,22 @@ static void session_chunk(void *arg, const struct chunk *chunk)
 		.base_records = chunk->base_records,
 		.dropped = chunk->dropped,
 	};
-	struct target *t = targets_find(s->targets, chunk->tgid);
 
 	if (!t ||
 	    !clock_settle(s, t, counter_kind_of(chunk->flags & CHUNK_MONOTONIC ?
 					     QSLOG_CLOCK_MONOTONIC : QSLOG_CLOCK_COUNTER)))
 		return;
+	batch.registry = target_runtime(t, chunk->registry, chunk->instance);
 	/* Errors of the output are kept by the writer; others are a hostile process's own. */
 	(void)ingest_batch(target_ingest_process(t), &batch);
+}
+
+static void session_event(void *arg, const struct chunk *chunk, const struct process_event *event,
+			  const struct process_program *program)
+{
+	struct session *s = arg;
+
+	targets_event(s->targets, chunk, event, program);
 }
 
 /* --- Open */
@@ -209,23 +217,20 @@ static int signals_take(struct session *s, struct why *why)
 static void output_name(struct session *s)
 {
 	const struct target *t = targets_first(s->targets);
+	const char *exe = s->options->exe_cnt ? s->options->exes[0] : "", *slash = strrchr(exe, '/');
 
 	if (s->options->output)
 		snprintf(s->output, sizeof(s->output), "%s", s->options->output);
-	else
+	else if (t)
 		snprintf(s->output, sizeof(s->output), "%s.%d.qslog", target_facts(t)->name,
 			 (int)target_pid(t));
+	else
+		snprintf(s->output, sizeof(s->output), "%s.qslog", slash ? slash + 1 : exe);
 }
 
 static int output_open(struct session *s, struct why *why)
 {
-	const struct ingest_filter filter = {
-		.level_min = s->options->level,
-		.tags = s->options->tags,
-		.tids = s->options->tids,
-		.duration_min_ns = s->options->duration_min_ns,
-		.sample = s->options->sample,
-	};
+	const struct ingest_filter filter = {s->options->level, s->options->tags};
 	int err;
 
 	targets_counter_set(s->targets, s->counter_kind);
@@ -236,8 +241,7 @@ static int output_open(struct session *s, struct why *why)
 	if (err)
 		return err;
 	err = ingest_open(&s->ingest, s->writer, &filter);
-	if (!err)
-		err = targets_ingest(s->targets, s->writer, s->ingest);
+	targets_ingest(s->targets, s->writer, s->ingest);
 	if (!err && s->options->live)
 		err = live_open(&s->live, s->writer);
 	return err;
@@ -265,16 +269,23 @@ static int attach_launched(struct session *s, struct why *why)
 
 static int targets_start(struct session *s, struct why *why)
 {
-	const struct targets_options options = {s->options->level, session_say, s};
+	const struct options *o = s->options;
+	const struct targets_options options = {
+		.level = o->level, .follow = o->follow, .exes = o->exe_cnt != 0,
+		.say = session_say, .arg = s,
+	};
 	unsigned int i;
 	int err = targets_open(&s->targets, &options, why);
 
-	for (i = 0; !err && i < s->options->pid_cnt; i++)
-		err = targets_add(s->targets, s->options->pids[i], why);
-	if (!err && !s->options->command)
-		return targets_scan(s->targets, why);
+	for (i = 0; !err && i < o->exe_cnt; i++)
+		err = targets_exe(s->targets, o->exes[i], why);
+	for (i = 0; !err && i < o->pid_cnt; i++)
+		err = targets_add(s->targets, o->pids[i], why);
 	if (!err)
-		err = launch_start(&s->launch, s->options->command, why);
+		err = targets_scan(s->targets, why);
+	if (err || !o->command)
+		return err;
+	err = launch_start(&s->launch, o->command, why);
 	if (err)
 		return err;
 	s->launched = true;
@@ -295,10 +306,12 @@ int session_open(struct session **out, const struct options *options, struct why
 	struct session *s = calloc(1, sizeof(*s));
 	struct kernel_options kernel = {
 		.ring_bytes = options->ring_bytes,
-		.immediate = options->immediate,
 		.libbpf_messages = options->verbose >= 2,
 		.ends = getenv("QSLOG_TRACE_HARVEST"), /* for tests */
+		.exes = options->exe_cnt != 0,
+		.follow = options->follow,
 		.chunk = session_chunk,
+		.event = session_event,
 	};
 	int err = 0;
 
@@ -387,7 +400,7 @@ int session_confine(struct session *s, struct why *why)
 	if (!err && s->options->drop_user)
 		err = folder_check(s, why);
 	if (!err)
-		err = sandbox_enter(s->options->drop_user != NULL, why);
+		err = sandbox_enter(s->options->drop_user != NULL, s->options->follow, why);
 	return err == -ENOTSUP ? 0 : err; /* said by --check */
 }
 
@@ -463,8 +476,6 @@ int session_run(struct session *s, enum session_end *end, struct why *why)
 		if (n < 0 && errno != EINTR)
 			return why_set(why, -errno, "epoll_wait: %s", strerror(errno));
 		timeout = kernel_consume(s->kernel, CONSUME_BYTES) >= CONSUME_BYTES ? 0 : -1;
-		if (s->options->immediate && timeout < 0)
-			(void)writer_flush(s->writer); /* its events say it */
 		targets_follow(s->targets, timeout < 0);
 		for (i = 0; i < n; i++) {
 			if (events[i].data.fd == s->timer) {
@@ -476,7 +487,7 @@ int session_run(struct session *s, enum session_end *end, struct why *why)
 				targets_ended_look(s->targets);
 			}
 		}
-		if (!targets_cnt(s->targets)) {
+		if (!targets_cnt(s->targets) && !targets_expect_more(s->targets)) {
 			*end = targets_ever(s->targets) > 1 ? SESSION_TARGETS_ENDED :
 			       targets_executed(s->targets) ? SESSION_TARGET_EXECUTED :
 							      SESSION_TARGET_ENDED;
@@ -522,7 +533,7 @@ int session_finish(struct session *s, struct writer_totals *totals, struct why *
 
 	status_clear(s);
 	consume_all(s);
-	if (targets_cnt(s->targets))
+	if (targets_cnt(s->targets) || targets_expect_more(s->targets))
 		drain(s);
 	targets_settle(s->targets);
 	(void)writer_flush(s->writer);
@@ -550,11 +561,6 @@ void session_troubles_print(const struct session *s)
 		if (troubles[i])
 			fprintf(stderr, "qslog-trace: %llu times: %s\n",
 				(unsigned long long)troubles[i], trouble_name(i));
-}
-
-void session_filtered(const struct session *s, struct ingest_filtered *out)
-{
-	ingest_filtered_get(s->ingest, out);
 }
 
 const struct ingest_losses *session_losses(const struct session *s)

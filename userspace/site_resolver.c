@@ -54,6 +54,7 @@ struct site_resolver {
 	pid_t pid;
 	int mem_fd; /* -1: may not be opened */
 	int maps_fd;
+	bool files_first;
 	struct elf_cache *cache;
 	struct site_image images[SITE_RESOLVER_IMAGES_MAX];
 	uint32_t image_cnt;
@@ -134,6 +135,8 @@ static ssize_t memory_read(void *ctx, uint64_t addr, void *buf, size_t len)
 
 	if (addr > (uint64_t)INT64_MAX - len)
 		return -EFAULT;
+	if (resolver->maps_fd < 0)
+		return -ESRCH;
 	if (resolver->mem_fd < 0) {
 		char any;
 		int err = process_read(resolver->pid, addr, buf, len);
@@ -172,28 +175,43 @@ static int image_pointer(void *ctx, uint64_t addr, uint64_t *value)
 		       -EFAULT;
 }
 
-static int site_resolve(struct site_resolver *resolver, struct site_entry *entry)
+static int elf_resolve(struct site_resolver *resolver, struct site_entry *entry, size_t *bytes)
 {
-	const struct site_source memory = { .read = memory_read, .ctx = resolver };
 	const struct site_source elf = {
 		.read = image_read, .pointer = image_pointer, .ctx = resolver,
 	};
-	size_t bytes = 0;
-	int err, elf_err;
+	int err = image_find(resolver, entry->addr) ?
+			  site_read(&elf, entry->addr, &entry->format, bytes) : -ENOENT;
 
-	err = site_read(&memory, entry->addr, &entry->format, &bytes);
-	if (!err) {
+	if (!err)
+		resolver->stats.from_elf++;
+	return err;
+}
+
+static int memory_resolve(struct site_resolver *resolver, struct site_entry *entry, size_t *bytes)
+{
+	const struct site_source memory = { .read = memory_read, .ctx = resolver };
+	int err = site_read(&memory, entry->addr, &entry->format, bytes);
+
+	if (!err)
 		resolver->stats.from_process++;
-	} else if (err != -ENOMEM) {
-		elf_err = image_find(resolver, entry->addr) ?
-				  site_read(&elf, entry->addr, &entry->format, &bytes) :
-				  -ENOENT;
-		if (!elf_err)
-			resolver->stats.from_elf++;
-		/* a process that lives knows better what is wrong */
-		if (!elf_err || err == -ESRCH || elf_err == -ENOMEM)
-			err = elf_err;
-	}
+	return err;
+}
+
+static int site_resolve(struct site_resolver *resolver, struct site_entry *entry)
+{
+	int err = -ESRCH, elf_err = -ENOENT;
+	size_t bytes = 0;
+
+	if (resolver->files_first)
+		elf_err = elf_resolve(resolver, entry, &bytes);
+	if (elf_err && elf_err != -ENOMEM)
+		err = memory_resolve(resolver, entry, &bytes);
+	if (!resolver->files_first && err && err != -ENOMEM)
+		elf_err = elf_resolve(resolver, entry, &bytes);
+	/* a process that lives knows better what is wrong */
+	if (err && (!elf_err || err == -ESRCH || elf_err == -ENOMEM))
+		err = elf_err;
 	entry->bytes = (uint32_t)(err ? 0 : bytes);
 	return err;
 }
@@ -421,6 +439,8 @@ int site_resolver_refresh(struct site_resolver *resolver)
 	uint32_t kept = 0;
 	int err;
 
+	if (resolver->maps_fd < 0)
+		return -ESRCH;
 	err = proc_maps_read_fd(&maps, resolver->maps_fd);
 	if (err)
 		return err;
@@ -455,6 +475,90 @@ static int proc_open(pid_t pid, const char *name)
 	if (fd < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
 	return fd;
+}
+
+int site_resolver_open_empty(struct site_resolver **out, struct elf_cache *cache)
+{
+	struct site_resolver *resolver = calloc(1, sizeof(*resolver));
+	int err;
+
+	if (!resolver)
+		return -ENOMEM;
+	resolver->mem_fd = resolver->maps_fd = -1;
+	resolver->cache = cache;
+	err = table_rebuild(resolver, TABLE_SIZE_MIN, true, 0, 0);
+	if (err) {
+		site_resolver_close(resolver);
+		return err;
+	}
+	*out = resolver;
+	return 0;
+}
+
+int site_resolver_process(struct site_resolver *resolver, pid_t pid)
+{
+	int mem_fd, maps_fd;
+
+	if (resolver->maps_fd >= 0)
+		return 0;
+	mem_fd = proc_open(pid, "mem");
+	if (mem_fd < 0 && mem_fd != -EACCES)
+		return mem_fd;
+	maps_fd = proc_open(pid, "maps");
+	if (maps_fd < 0) {
+		if (mem_fd >= 0)
+			close(mem_fd);
+		return maps_fd;
+	}
+	resolver->pid = pid;
+	resolver->mem_fd = mem_fd < 0 ? -1 : mem_fd;
+	resolver->maps_fd = maps_fd;
+	return 0;
+}
+
+int site_resolver_image_add(struct site_resolver *resolver, dev_t dev, uint64_t inode,
+			    struct elf_image *elf, uint64_t bias)
+{
+	struct site_image image = {
+		.elf = elf, .dev = dev, .inode = inode, .bias = bias, .seen = true, .new = true,
+	};
+	int err;
+
+	elf_image_extent(elf, &image.start, &image.end);
+	image.start += bias;
+	image.end += bias;
+	for (uint32_t i = 0; i < resolver->image_cnt; i++) {
+		struct site_image *known = &resolver->images[i];
+
+		if (known->elf == elf && known->bias == bias)
+			return 0;
+		/* Whatever lay there is unloaded. */
+		known->seen = known->start >= image.end || image.start >= known->end;
+	}
+	err = image_room(resolver);
+	if (err)
+		return err;
+	elf_image_ref(elf);
+	resolver->images[resolver->image_cnt++] = image;
+	return images_settle(resolver);
+}
+
+int site_resolver_images_copy(struct site_resolver *resolver, const struct site_resolver *from)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < from->image_cnt && err >= 0; i++) {
+		const struct site_image *image = &from->images[i];
+
+		err = site_resolver_image_add(resolver, image->dev, image->inode, image->elf,
+					      image->bias);
+	}
+	return err < 0 ? err : 0;
+}
+
+void site_resolver_files_first(struct site_resolver *resolver)
+{
+	resolver->files_first = true;
 }
 
 int site_resolver_open(struct site_resolver **out, pid_t pid, struct elf_cache *cache)

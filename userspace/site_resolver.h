@@ -48,6 +48,20 @@ int site_resolver_open(struct site_resolver **out, pid_t pid, struct elf_cache *
 void site_resolver_close(struct site_resolver *resolver); /* NULL is accepted */
 
 /*
+ * The same for a process that is told of by others, and may have ended already: nothing is known
+ * but what site_resolver_image_add() says. site_resolver_process() makes it one as above.
+ */
+int site_resolver_open_empty(struct site_resolver **out, struct elf_cache *cache);
+int site_resolver_process(struct site_resolver *resolver, pid_t pid);
+/* The file `image` (a reference is taken) is at `bias` from now on. Returns as refresh does. */
+int site_resolver_image_add(struct site_resolver *resolver, dev_t dev, uint64_t inode,
+			    struct elf_image *image, uint64_t bias);
+/* All of another one's images, as after fork(2). */
+int site_resolver_images_copy(struct site_resolver *resolver, const struct site_resolver *from);
+/* Files come before memory: what is mapped now may not be what the record was written with. */
+void site_resolver_files_first(struct site_resolver *resolver);
+
+/*
  * Takes in what has been mapped since (dlopen), and forgets which addresses were no sites. To be
  * called before the process can end, and when an address is not found. Returns 0, or 1 where
  * addresses that were resolved before may mean another site now (a library took the place of an

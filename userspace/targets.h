@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * targets.h - the set of traced processes: who they are, attaching to all of them, the end of each,
- * and what is still to be accounted for when one has ended.
+ * targets.h - the set of traced processes: who they are, those that come while the session runs,
+ * attaching to all of them, the end of each, and what is to be accounted for then.
  */
 #ifndef QSLOG_TARGETS_H
 #define QSLOG_TARGETS_H
@@ -20,6 +20,8 @@ struct targets;
 
 struct targets_options {
 	uint8_t level; /* enum qslog_level: lowest recorded */
+	bool follow;   /* children, and what is executed, too */
+	bool exes;     /* targets_exe() will be called */
 	/* A line for the user; NULL: nobody listens. */
 	void (*say)(void *arg, const char *format, va_list args);
 	void *arg;
@@ -29,37 +31,47 @@ int targets_open(struct targets **out, const struct targets_options *options, st
 /* Detaches from all that are left. NULL is accepted. */
 void targets_close(struct targets *ts);
 
-/* A process that runs. Errors of target_open(); -EEXIST is none: it is there already. */
+/* A process that runs. Errors of target_open(). */
 int targets_add(struct targets *ts, pid_t pid, struct why *why);
-/* Looks at the files of all processes. -ENODATA: one has no sites. */
+/* A program: who runs it, or will, is to be traced, also when the path (which must stay valid) comes
+ * to be another file's. Errors of probed_files_path(). */
+int targets_exe(struct targets *ts, const char *path, struct why *why);
+/* Looks at the files of all processes. -ENODATA: one has no sites (and none can follow). */
 int targets_scan(struct targets *ts, struct why *why);
 
 /* The first that was added and has not ended, or NULL. */
 struct target *targets_first(const struct targets *ts);
-struct target *targets_find(const struct targets *ts, uint32_t tgid);
 /* How many there are that have not ended. */
 unsigned int targets_cnt(const struct targets *ts);
 /* How many there have been. */
 uint64_t targets_ever(const struct targets *ts);
+/* May more come, when there are none? */
+bool targets_expect_more(const struct targets *ts);
 
 /* May the memory and the mappings of all be read? */
 bool targets_readable(const struct targets *ts);
 
 /* Which clock their records have: as target_clock(). */
 int targets_clock(const struct targets *ts, enum qslog_clock *clock, struct why *why);
+/* The same as enum file_counter_kind; 0: not known yet, so that the file begins with the first
+ * record. To be set before targets_ingest(), and when it turns out. */
 void targets_counter_set(struct targets *ts, uint32_t kind);
-int targets_ingest(struct targets *ts, struct writer *writer, struct ingest *ingest);
+void targets_ingest(struct targets *ts, struct writer *writer, struct ingest *ingest);
 
 /* Takes the batches of all, notes where their arenas are, and switches the levels on. The file
  * begins when this returns. */
 int targets_attach(struct targets *ts, struct kernel *k, struct why *why);
 
-/* Readable when processes have ended: then targets_ended_look(). */
+/* To be called with what kernel_consume() has: the process of a chunk of records, known to the
+ * ingest; NULL: there is no memory. And what happens to a process. */
+struct target *targets_of(struct targets *ts, const struct chunk *chunk);
+void targets_event(struct targets *ts, const struct chunk *chunk, const struct process_event *event,
+		   const struct process_program *program);
+
+/* Readable when processes have ended, or programs were replaced: then targets_ended_look(). */
 int targets_fd(const struct targets *ts);
 void targets_ended_look(struct targets *ts);
-/* What the kernel side noticed: processes that execute another program, threads that ended through
- * which probes were attached. To be called after each kernel_consume(); `drained`: nothing was
- * left. */
+/* To be called after each kernel_consume(); `drained`: nothing was left. */
 void targets_follow(struct targets *ts, bool drained);
 /* Now and then: accounts for those that have ended, takes in libraries that were loaded, counts. */
 void targets_tick(struct targets *ts, uint64_t now_ms);

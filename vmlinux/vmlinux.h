@@ -134,12 +134,56 @@ enum {
 
 #include "registers.h"
 
-struct mm_struct;
+typedef u32 __kernel_dev_t;
+
+typedef __kernel_dev_t dev_t;
+
+struct super_block {
+	dev_t s_dev;
+};
+
+typedef long long int __kernel_loff_t;
+
+typedef __kernel_loff_t loff_t;
+
+struct inode {
+	struct super_block *i_sb;
+	long unsigned int i_ino;
+	u32 i_generation;
+	loff_t i_size;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+struct mm_struct {
+	long unsigned int start_code;
+	long unsigned int arg_start;
+	long unsigned int arg_end;
+	struct file *exe_file;
+};
+
+struct vm_area_struct {
+	struct file *vm_file;
+};
+
+struct linux_binprm {
+	const char *filename;
+};
 
 struct seq_file;
 
+enum pid_type {
+	PIDTYPE_PGID = 2,
+	PIDTYPE_MAX = 4,
+};
+
+struct pid;
+
 struct signal_struct {
 	atomic_t live;
+	struct pid *pids[4];
 	unsigned int flags;
 	int group_exit_code;
 };
@@ -154,6 +198,7 @@ struct task_struct {
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	u64 start_time;
+	u64 start_boottime;
 	char comm[16];
 	struct signal_struct *signal;
 	struct mm_struct *mm;

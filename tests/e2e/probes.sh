@@ -5,7 +5,7 @@
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 
-wanted='batch level_d level_e level_f level_i level_v level_w record'
+wanted='batch level_d level_e level_f level_i level_v level_w module record'
 readelf -n "$fixtures/speaker" >"$dir/notes"
 got=$(awk '/Provider: qslog/ { take = 1; next } take && /Name:/ { print $2; take = 0 }' "$dir/notes" |
 	sort -u | tr '\n' ' ')
