@@ -56,6 +56,7 @@ struct catalog_pool {
 	struct hash_index by_content;
 	struct pool_chunk *chunks;
 	size_t bytes;
+	char *host; /* NULL: not known */
 };
 
 int catalog_pool_open(struct catalog_pool **out)
@@ -82,7 +83,20 @@ void catalog_pool_close(struct catalog_pool *p)
 	hash_index_fini(&p->by_content);
 	pthread_mutex_destroy(&p->lock);
 	free(p->all);
+	free(p->host);
 	free(p);
+}
+
+const char *catalog_pool_host_get(const struct catalog_pool *p)
+{
+	return p->host ? p->host : "";
+}
+
+int catalog_pool_host(struct catalog_pool *p, const char *host, uint32_t bytes)
+{
+	free(p->host);
+	p->host = strndup(host, bytes);
+	return p->host ? 0 : -ENOMEM;
 }
 
 static int room(struct catalog_pool *p, size_t bytes, void *out)
@@ -203,7 +217,7 @@ static int process_make(struct catalog_pool *p, const struct pooled *key, uint64
 {
 	struct cursor at = { key->raw, key->raw + key->raw_bytes };
 	struct record_process made = { 0 };
-	struct text name, exe, command;
+	struct text name, exe, command, host = { NULL, 0 };
 	char *strings;
 	int err;
 
@@ -215,13 +229,18 @@ static int process_make(struct catalog_pool *p, const struct pooled *key, uint64
 	command = cursor_text(&at);
 	if (!at.p)
 		return -EBADMSG;
-	err = add(p, key, hash, sizeof(struct pooled_process), name.len + exe.len + command.len + 3,
+	if (at.p < at.end)
+		host = cursor_text(&at); /* what is not one is of a later version */
+	err = add(p, key, hash, sizeof(struct pooled_process), name.len + exe.len + command.len + host.len + 4,
 		  out, &strings);
 	if (err)
 		return err;
 	made.name = text_keep(&strings, name);
 	made.exe = text_keep(&strings, exe);
 	made.command = text_keep(&strings, command);
+	made.host = text_keep(&strings, host);
+	if (!*made.host && p->host)
+		made.host = p->host;
 	((struct pooled_process *)*out)->process = made;
 	return 0;
 }

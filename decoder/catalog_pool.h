@@ -26,6 +26,11 @@ int catalog_pool_thread(struct catalog_pool *p, const uint8_t *data, uint32_t by
 int catalog_pool_format(struct catalog_pool *p, uint8_t level, const uint8_t *data, uint32_t bytes,
 			const struct record_format **out);
 
+/* Where processes are from that do not say it; copied. Before the first is added. 0 or -ENOMEM. */
+int catalog_pool_host(struct catalog_pool *p, const char *host, uint32_t bytes);
+
+const char *catalog_pool_host_get(const struct catalog_pool *p); /* "": not known */
+
 void catalog_pool_close(struct catalog_pool *p); /* NULL is accepted */
 
 #endif

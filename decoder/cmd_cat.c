@@ -73,6 +73,7 @@ int cmd_cat(int argc, char **argv)
 		status = CMD_FAILURE;
 		goto cleanup;
 	}
+	lines.hosts = merge_hosts(merge);
 	line_render_init(&render, &lines);
 	merge_render(merge, &render);
 	err = print_lines(merge, &out);

@@ -216,6 +216,7 @@ static int search(struct grep *g, struct output *out, char *const *paths, unsign
 	err = merge_open(&merge, paths, path_cnt, &options);
 	if (err)
 		return err;
+	lines.hosts = merge_hosts(merge);
 	line_render_init(&render, &lines);
 	merge_render(merge, &render);
 	while (!err && taken < max && merge_next_run(merge, &run, &file) > 0) {

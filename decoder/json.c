@@ -216,7 +216,7 @@ static void json_site(struct buffer *out, const struct record *record)
 	buffer_char(out, '"');
 }
 
-void json_line(struct buffer *out, const struct record *record)
+void json_line_host(struct buffer *out, const struct record *record, bool host)
 {
 	const struct record_thread *thread = record->thread;
 	const struct record_process *process = thread ? thread->process : NULL;
@@ -226,6 +226,10 @@ void json_line(struct buffer *out, const struct record *record)
 	timestamp_utc(out, record->time_ns);
 	buffer_str(out, "\",\"time_ns\":");
 	buffer_i64(out, record->time_ns);
+	if (host) {
+		buffer_str(out, ",\"host\":");
+		json_string(out, record_host(record));
+	}
 	buffer_str(out, ",\"pid\":");
 	buffer_u64(out, process ? process->pid : 0);
 	buffer_str(out, ",\"tid\":");
@@ -255,4 +259,9 @@ void json_line(struct buffer *out, const struct record *record)
 	buffer_str(out, ",\"args\":");
 	json_args(out, record);
 	buffer_str(out, "}\n");
+}
+
+void json_line(struct buffer *out, const struct record *record)
+{
+	json_line_host(out, record, false);
 }

@@ -153,7 +153,7 @@ static void line_text(struct context *c, struct buffer *out, const struct record
 
 	size_t message;
 
-	text_line_time(out, record);
+	text_line_time(out, record, c->render->hosts);
 	if (f && *f->tag)
 		site = site_get(c, record);
 	if (site)
@@ -186,7 +186,7 @@ static void record_line(void *context, struct buffer *out, const struct record *
 	if (c->render->count)
 		buffer_char(out, '\n');
 	else if (c->render->json)
-		json_line(out, record);
+		json_line_host(out, record, c->render->hosts);
 	else
 		line_text(c, out, record);
 }

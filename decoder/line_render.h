@@ -8,6 +8,7 @@
 struct line_render {
 	const struct filter *filter;
 	bool json;
+	bool hosts; /* several: lines say which */
 	bool count; /* an empty line each */
 	bool color; /* where the pattern matches, in text */
 	_Atomic uint64_t lost_hidden; /* as in filter_state */

@@ -20,6 +20,7 @@ static const struct {
 } commands[] = {
 	{ "cat", cmd_cat, "records as text or JSON, with filters" },
 	{ "grep", cmd_grep, "records whose message matches a pattern" },
+	{ "merge", cmd_merge, "several files into one, by time" },
 	{ "stat", cmd_stat, "counts, rates and span latencies per site, lost records" },
 	{ "check", cmd_check, "is the file whole?" },
 	{ "recover", cmd_recover, "complete files whose writer was killed" },

@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "cmd.h"
+#include "file_format.h"
 #include "parallel.h"
 
 struct source {
@@ -18,7 +20,8 @@ struct source {
 	struct reader *reader;
 	const struct record *record; /* ready to be taken */
 	struct reader_run run;	     /* likewise; of this, from the first line on */
-	int64_t time_ns;	     /* of the record, or the first line */
+	int64_t time_ns;	     /* of the record, or the first line; not before that: */
+	bool waits;		     /* nothing has been read yet: it is not its turn */
 	struct merge_file file;
 };
 
@@ -99,6 +102,17 @@ static bool advance(struct source *source)
 	return n > 0;
 }
 
+/* Each file stays open as long as it is read. */
+static void files_limit_raise(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit); /* else opening says what is too many */
+	}
+}
+
 /* Enough for all threads to have work, and for the caller to find some that is done. */
 static uint32_t window(const struct merge *m)
 {
@@ -120,6 +134,7 @@ int merge_open(struct merge **out, char *const *paths, unsigned path_cnt,
 	m->options = *options;
 	m->sources = calloc(path_cnt ? path_cnt : 1, sizeof(*m->sources));
 	m->heap = calloc(path_cnt ? path_cnt : 1, sizeof(*m->heap));
+	files_limit_raise();
 	if (!m->sources || !m->heap || parallel_open(&m->parallel, options->jobs))
 		goto cleanup;
 	m->source_cnt = path_cnt;
@@ -154,11 +169,19 @@ void merge_render(struct merge *m, const struct reader_render *render)
 	}
 }
 
+/* Files are not read before their time comes: many are often parts of one set, one behind the
+ * other. */
 static void start(struct merge *m)
 {
 	for (unsigned i = 0; i < m->source_cnt; i++) {
-		if (m->sources[i].reader && advance(&m->sources[i]))
-			m->heap[m->heap_cnt++] = i;
+		struct source *source = &m->sources[i];
+
+		if (!source->reader)
+			continue;
+		source->waits = true;
+		if (reader_begin_ns(source->reader, &source->time_ns))
+			source->time_ns = INT64_MIN;
+		m->heap[m->heap_cnt++] = i;
 	}
 	for (unsigned i = m->heap_cnt / 2; i > 0; i--)
 		sift_down(m, i - 1);
@@ -168,11 +191,24 @@ static void start(struct merge *m)
 /* The top of the heap has been used up. */
 static void top_advance(struct merge *m)
 {
+	struct source *source = &m->sources[m->heap[0]];
+
+	source->waits = false;
 	/* only now: what it had was valid until this call */
-	if (!advance(&m->sources[m->heap[0]]))
+	if (!advance(source)) {
 		m->heap[0] = m->heap[--m->heap_cnt];
+		if (source->reader && m->source_cnt > 1)
+			reader_rest(source->reader);
+	}
 	if (m->heap_cnt > 1)
 		sift_down(m, 0);
+}
+
+/* Until what is at the top has something. */
+static void top_settle(struct merge *m)
+{
+	while (m->heap_cnt && m->sources[m->heap[0]].waits)
+		top_advance(m);
 }
 
 int merge_next(struct merge *m, const struct record **record, unsigned *file)
@@ -181,6 +217,7 @@ int merge_next(struct merge *m, const struct record **record, unsigned *file)
 		start(m);
 	else if (m->taken && m->heap_cnt)
 		top_advance(m);
+	top_settle(m);
 	m->taken = m->heap_cnt > 0;
 	if (!m->heap_cnt)
 		return 0;
@@ -215,6 +252,7 @@ int merge_next_run(struct merge *m, struct reader_run *run, unsigned *file)
 		start(m);
 	else if (m->taken_cnt && m->heap_cnt)
 		run_advance(m);
+	top_settle(m);
 	m->taken_cnt = 0;
 	if (!m->heap_cnt)
 		return 0;
@@ -260,6 +298,31 @@ bool merge_trouble(const struct merge *m)
 
 		if (file->error || file->damages || file->totals.blocks_damaged)
 			return true;
+	}
+	return false;
+}
+
+const char *merge_host(const struct merge *m, unsigned i)
+{
+	return m->sources[i].reader ? reader_host(m->sources[i].reader) : "";
+}
+
+bool merge_hosts(const struct merge *m)
+{
+	const char *first = NULL;
+
+	for (unsigned i = 0; i < m->source_cnt; i++) {
+		struct reader_totals totals;
+		const char *host;
+
+		if (!m->sources[i].reader)
+			continue;
+		reader_totals_get(m->sources[i].reader, &totals);
+		host = merge_host(m, i);
+		if ((!*host && totals.counter_kind == FILE_COUNTER_REALTIME) ||
+		    (first && strcmp(first, host)))
+			return true;
+		first = host;
 	}
 	return false;
 }

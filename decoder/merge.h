@@ -43,6 +43,11 @@ int merge_finish(struct merge *m);
 /* Is any of that more than a file that has not been closed? */
 bool merge_trouble(const struct merge *m);
 
+/* Of the file; "" if it does not say. */
+const char *merge_host(const struct merge *m, unsigned i);
+/* Are these records of several hosts? */
+bool merge_hosts(const struct merge *m);
+
 unsigned merge_file_cnt(const struct merge *m);
 const struct merge_file *merge_file(const struct merge *m, unsigned i);
 void merge_close(struct merge *m); /* NULL is accepted */

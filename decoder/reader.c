@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "reader_priv.h"
 
@@ -92,6 +93,23 @@ static bool hint_excludes(const struct reader *r, struct clock_map *clock,
 		min - HINT_SLACK_NS > h->until_ns);
 }
 
+/* A map of the pairs in block headers. */
+static int headers_clock(const struct reader *r, struct clock_map *clock)
+{
+	uint32_t i;
+	int err = 0;
+
+	memset(clock, 0, sizeof(*clock));
+	clock->tick_ns = r->clock.tick_ns;
+	for (i = 0; i < r->clock.cnt && !err; i++)
+		err = clock_map_add(clock, r->clock.points[i].ticks,
+				    r->clock.points[i].realtime_ns, r->clock.points[i].window_ns);
+	for (i = 0; i < r->in.ref_cnt && !err; i++)
+		err = clock_map_add(clock, r->in.refs[i].clock_ticks,
+				    r->in.refs[i].clock_realtime_ns, 0);
+	return err;
+}
+
 /* Drops excluded blocks and computes `earliest`. */
 static int start(struct reader *r)
 {
@@ -99,16 +117,10 @@ static int start(struct reader *r)
 	struct clock_map clock;
 	int64_t least = r->tail_pending ? r->tail.time_min : INT64_MAX;
 	uint32_t i, kept = 0, skipped = UINT32_MAX;
-	int err = 0;
+	int err;
 
 	r->started = true;
-	memset(&clock, 0, sizeof(clock));
-	clock.tick_ns = r->clock.tick_ns;
-	for (i = 0; i < r->clock.cnt && !err; i++)
-		err = clock_map_add(&clock, r->clock.points[i].ticks,
-				    r->clock.points[i].realtime_ns, r->clock.points[i].window_ns);
-	for (i = 0; i < r->in.ref_cnt && !err; i++)
-		err = clock_map_add(&clock, refs[i].clock_ticks, refs[i].clock_realtime_ns, 0);
+	err = headers_clock(r, &clock);
 	r->blocks_all = r->in.ref_cnt;
 	for (i = 0; i < r->in.ref_cnt && !err; i++) {
 		struct block_ref ref = refs[i];
@@ -143,6 +155,30 @@ static int start(struct reader *r)
 		r->earliest[i] = least;
 	}
 	return 0;
+}
+
+int reader_begin_ns(struct reader *r, int64_t *begin)
+{
+	struct clock_map clock;
+	int64_t min, max;
+	uint32_t i;
+	int err = headers_clock(r, &clock);
+
+	*begin = INT64_MAX;
+	for (i = 0; i < r->in.ref_cnt && !err; i++) {
+		const struct block_ref *ref = &r->in.refs[i];
+
+		if (!ref->record_cnt && !ref->lost)
+			continue;
+		clock_map_range(&clock, ref->time_min, ref->time_max, &min, &max);
+		*begin = min < *begin ? min : *begin;
+	}
+	if (r->tail_pending)
+		*begin = INT64_MIN; /* its times are known only when it is read */
+	if (*begin > INT64_MIN + HINT_SLACK_NS && *begin != INT64_MAX)
+		*begin -= HINT_SLACK_NS;
+	clock_map_fini(&clock);
+	return err;
 }
 
 /* ---- the next of all ---- */
@@ -308,6 +344,8 @@ static int header_take(struct reader *r)
 	if (!err && state.tick_ns > TICK_NS_MAX)
 		err = -EPROTONOSUPPORT;
 	r->clock.tick_ns = (uint32_t)state.tick_ns;
+	if (!err && state.host)
+		err = catalog_pool_host(r->pool, (const char *)state.host, state.host_bytes);
 	r->totals.counter_kind = state.counter_kind;
 	r->totals.counter_hz = state.counter_hz;
 	return err;
@@ -363,6 +401,11 @@ void reader_hint(struct reader *r, const struct reader_hint *hint)
 	r->hint = *hint;
 }
 
+const char *reader_host(const struct reader *r)
+{
+	return catalog_pool_host_get(r->pool);
+}
+
 void reader_totals_get(const struct reader *r, struct reader_totals *out)
 {
 	*out = r->totals;
@@ -372,6 +415,14 @@ void reader_totals_get(const struct reader *r, struct reader_totals *out)
 	out->read_bytes = r->in.read_bytes;
 	out->has_index = r->in.has_index;
 	out->has_tail = r->tail_used || r->tail_pending;
+}
+
+void reader_rest(struct reader *r)
+{
+	reader_spares_free(r);
+	if (r->in.fd >= 0)
+		close(r->in.fd);
+	r->in.fd = -1;
 }
 
 void reader_close(struct reader *r)

@@ -102,7 +102,14 @@ void reader_render(struct reader *r, const struct reader_render *render);
 /* 1: *run has lines, valid until the next call; 0: end; -errno. */
 int reader_next_run(struct reader *r, struct reader_run *run);
 
+/* Wall time that no record is before; INT64_MAX: there are none. Before the first next. 0 or -ENOMEM. */
+int reader_begin_ns(struct reader *r, int64_t *begin);
+/* What the file says of itself; "" if it does not. Valid until reader_close(). */
+const char *reader_host(const struct reader *r);
+
 void reader_totals_get(const struct reader *r, struct reader_totals *out);
+/* At the end: gives back what only reading needed. */
+void reader_rest(struct reader *r);
 void reader_close(struct reader *r); /* NULL is accepted */
 
 /*

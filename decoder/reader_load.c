@@ -371,9 +371,19 @@ int reader_render_more(struct reader *r, struct loaded *l)
 	return l->err;
 }
 
+void reader_spares_free(struct reader *r)
+{
+	struct loaded *l;
+
+	while ((l = r->spares)) {
+		r->spares = l->spare;
+		loaded_free(r, l);
+	}
+}
+
 void reader_load_fini(struct reader *r)
 {
-	struct loaded *l, *next;
+	struct loaded *l;
 
 	for (; r->taken < r->begun; r->taken++) {
 		l = r->flight[r->taken % r->window];
@@ -383,10 +393,7 @@ void reader_load_fini(struct reader *r)
 	}
 	for (; r->heap_cnt; r->heap_cnt--)
 		loaded_free(r, r->heap[r->heap_cnt - 1]);
-	for (l = r->spares; l; l = next) {
-		next = l->spare;
-		loaded_free(r, l);
-	}
+	reader_spares_free(r);
 	free(r->flight);
 	free(r->thread_keys);
 	hash_index_fini(&r->thread_key_by_number);

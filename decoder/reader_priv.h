@@ -91,6 +91,7 @@ int reader_pump(struct reader *r);
 /* The lines are used up: makes those of the rows that follow, if there are any. */
 int reader_render_more(struct reader *r, struct loaded *l);
 void reader_give_back(struct reader *r, struct loaded *l); /* NULL is accepted */
+void reader_spares_free(struct reader *r);
 void reader_load_fini(struct reader *r);
 
 #endif

@@ -26,6 +26,7 @@ struct record_process {
 	uint32_t pid;
 	uint64_t start_ns; /* CLOCK_REALTIME; 0: unknown */
 	const char *name, *exe, *command;
+	const char *host; /* of the process, or of the file; "" if unknown */
 };
 
 struct record_thread {
@@ -67,6 +68,11 @@ struct record_context {
 	uint64_t span_id, parent_id;
 	bool has_trace; /* the record lies in a span line; a span may have an id without */
 	uint8_t trace_flags; /* of W3C trace context */
+	/* Of the opening and closing of lines: how many are open, it included; and of an opening
+	 * that says again what is open, the innermost span. For those who write them again. */
+	bool line_again;
+	uint32_t line_depth;
+	uint64_t innermost;
 };
 
 struct record {

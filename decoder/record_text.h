@@ -9,16 +9,20 @@
  * ID", "<- trace ID 12.345us", or the loss. */
 void record_message(struct buffer *out, const struct record *record);
 
-/* What comes before it in text_line(): time, pid and tid; level, tag and place in the source, of
+/* What comes before it in text_line(): time, if wanted the host, pid and tid; level, tag and place in the source, of
  * which nothing hangs on the record but its format, where that has a tag. */
-void text_line_time(struct buffer *out, const struct record *record);
+void text_line_time(struct buffer *out, const struct record *record, bool host);
 void text_line_site(struct buffer *out, const struct record *record);
+
+/* json_line(), with a key "host" where that is wanted. */
+void json_line_host(struct buffer *out, const struct record *record, bool host);
 
 /* As lower-case hexadecimal digits, 32 and 16 of them. */
 void record_trace_id(struct buffer *out, const struct record_context *context);
 void record_span_id(struct buffer *out, uint64_t id);
 
 const char *record_tag(const struct record *record); /* never NULL; a loss has "qslog" */
+const char *record_host(const struct record *record); /* "-" if unknown */
 uint8_t record_level(const struct record *record);   /* a loss is a warning */
 
 #endif

@@ -17,6 +17,8 @@ void rows_state_init(struct rows_state *state)
 	state->ticks = 0;
 	state->thread = HASH_INDEX_NONE;
 	state->tick_ns = 0;
+	state->host = NULL;
+	state->host_bytes = 0;
 	state->counter_kind = state->counter_hz = 0;
 }
 

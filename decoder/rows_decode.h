@@ -36,6 +36,8 @@ struct rows_state {
 	uint32_t thread; /* slot; HASH_INDEX_NONE: none yet */
 	uint64_t tick_ns; /* of a file header; 0 where it says nothing, likewise: */
 	uint64_t counter_kind, counter_hz;
+	const uint8_t *host; /* in the data */
+	uint32_t host_bytes;
 };
 
 struct rows_problem {

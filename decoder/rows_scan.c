@@ -33,7 +33,7 @@ uint32_t scan_context_add(struct scan *s, const struct record_context *context)
 {
 	struct row_list *l = s->list;
 
-	if (!context->has_trace && !context->span_id)
+	if (!context->has_trace && !context->span_id && !context->line_depth)
 		return 0;
 	if (l->context_cnt == l->context_cap) {
 		uint32_t cap = l->context_cap ? l->context_cap * 2 : 64;
@@ -301,6 +301,10 @@ static const uint8_t *extended_scan(struct scan *s, const uint8_t *p, uint32_t l
 		p = varint_get(p, end, &s->state->counter_kind);
 		if (!p || !varint_get(p, end, &s->state->counter_hz))
 			return scan_refuse(s, "a malformed counter entry");
+		return end;
+	case FILE_SUB_HOST:
+		s->state->host = p;
+		s->state->host_bytes = bytes;
 		return end;
 	case FILE_SUB_LOSS:
 		return loss_scan(s, p, end) ? end : NULL;

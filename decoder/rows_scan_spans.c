@@ -160,10 +160,15 @@ static const uint8_t *line_begin_scan(struct scan *s, const uint8_t *p, const ui
 	c.trace_low = line.trace_low;
 	c.trace_flags = line.flags;
 	c.parent_id = line.parent;
+	c.line_depth = line.depth;
+	c.line_again = bits & 1;
+	if (bits & 1) {
+		memcpy(&innermost, p, 8);
+		c.innermost = innermost;
+	}
 	if (!scan_row_add(s, p, slot, RECORD_LINE_BEGIN, scan_context_add(s, &c)))
 		return NULL;
 	if (bits & 1) {
-		memcpy(&innermost, p, 8);
 		span_stack_line_again(&thread->spans, &line, innermost);
 	} else {
 		span_stack_line_begin(&thread->spans, &line);
@@ -195,6 +200,7 @@ static const uint8_t *line_end_scan(struct scan *s, const uint8_t *p, const uint
 		c.trace_flags = line->flags;
 		c.parent_id = line->id;
 	}
+	c.line_depth = (uint32_t)depth;
 	if (!scan_row_add(s, at, slot, RECORD_LINE_END, scan_context_add(s, &c)))
 		return NULL;
 	s->context_known = false;

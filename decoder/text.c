@@ -54,6 +54,13 @@ const char *record_tag(const struct record *record)
 	return "-";
 }
 
+const char *record_host(const struct record *record)
+{
+	const struct record_process *process = record->thread ? record->thread->process : NULL;
+
+	return process && process->host && *process->host ? process->host : "-";
+}
+
 uint8_t record_level(const struct record *record)
 {
 	return record->format ? record->format->level : QSLOG_LEVEL_WARN;
@@ -178,16 +185,24 @@ static void site(struct buffer *out, const struct record_format *f)
 	buffer_bytes(out, "] ", 2);
 }
 
-void text_line_time(struct buffer *out, const struct record *record)
+void text_line_time(struct buffer *out, const struct record *record, bool host)
 {
 	const struct record_thread *thread = record->thread;
-	char *p = buffer_reserve(out, TIMESTAMP_LOCAL_LEN + 2 * DIGITS_U64_MAX + 8);
+	char *p = buffer_reserve(out, TIMESTAMP_LOCAL_LEN + 1);
 
 	if (!p)
 		return;
 	timestamp_local(p, record->time_ns);
 	p += TIMESTAMP_LOCAL_LEN;
 	*p++ = ' ';
+	buffer_commit(out, p);
+	if (host) {
+		escape_str(out, record_host(record));
+		buffer_char(out, ' ');
+	}
+	p = buffer_reserve(out, 2 * DIGITS_U64_MAX + 8);
+	if (!p)
+		return;
 	p = digits_u64(p, thread && thread->process ? thread->process->pid : 0);
 	*p++ = ' ';
 	p = digits_u64(p, thread ? thread->tid : 0);
@@ -205,7 +220,7 @@ void text_line_site(struct buffer *out, const struct record *record)
 
 void text_line(struct buffer *out, const struct record *record)
 {
-	text_line_time(out, record);
+	text_line_time(out, record, false);
 	text_line_site(out, record);
 	record_message(out, record);
 	buffer_char(out, '\n');

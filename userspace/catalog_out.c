@@ -95,7 +95,7 @@ static size_t string_len(const char *s)
 int catalog_out_process(struct catalog_out *c, const struct writer_process *process)
 {
 	size_t name_len = string_len(process->name), exe_len = string_len(process->exe);
-	size_t command_len = string_len(process->command);
+	size_t command_len = string_len(process->command), host_len = string_len(process->host);
 	struct out_process *new = NULL;
 	struct hash_index_walk walk;
 	uint8_t *buffer, *body, *p, index[VARINT_BYTES_MAX];
@@ -104,7 +104,7 @@ int catalog_out_process(struct catalog_out *c, const struct writer_process *proc
 	uint32_t i;
 	int err;
 
-	buffer = malloc(name_len + exe_len + command_len + 7 * VARINT_BYTES_MAX);
+	buffer = malloc(name_len + exe_len + command_len + host_len + 8 * VARINT_BYTES_MAX);
 	if (!buffer)
 		return -ENOMEM;
 	body = buffer + VARINT_BYTES_MAX; /* the index goes before it, once it is known */
@@ -113,6 +113,8 @@ int catalog_out_process(struct catalog_out *c, const struct writer_process *proc
 	p = string_put(p, process->name, name_len);
 	p = string_put(p, process->exe, exe_len);
 	p = string_put(p, process->command, command_len);
+	if (host_len)
+		p = string_put(p, process->host, host_len);
 	hash = XXH3_64bits(body, (size_t)(p - body));
 	for (i = hash_index_first(&c->process_by_entry, hash, &walk); i != HASH_INDEX_NONE;
 	     i = hash_index_next(&c->process_by_entry, &walk)) {

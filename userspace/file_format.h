@@ -201,7 +201,8 @@ enum file_info_subtype {
 enum file_counter_kind {
 	FILE_COUNTER_TSC = 1,
 	FILE_COUNTER_CNTVCT = 2,
-	FILE_COUNTER_MONOTONIC = 3
+	FILE_COUNTER_MONOTONIC = 3,
+	FILE_COUNTER_REALTIME = 4 /* times of records from other files */
 };
 
 /* Does a checksum or hash in a file fit what is there? Every reader asks here. In a build for fuzzing

@@ -9,6 +9,7 @@
 #include "writer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -351,6 +352,7 @@ static int clocks_begin(struct writer *w, const struct writer_options *options)
 	if (err || !cnt)
 		return err ? err : clock_pair_take(&w->scale, &w->pair);
 	w->pair = options->pairs[0];
+	w->pair_fixed = options->pairs_only;
 	w->earlier = calloc(cnt, sizeof(*w->earlier));
 	if (!w->earlier)
 		return -ENOMEM;
@@ -374,6 +376,8 @@ int writer_open(struct writer **out, const struct writer_options *options)
 	w->event = options->event;
 	w->event_arg = options->event_arg;
 	w->sync = options->sync;
+	w->host_given = options->host;
+	snprintf(w->host, sizeof(w->host), "%s", options->host ? options->host : "");
 	err = writer_rotation_open(w, options);
 	if (err)
 		goto fail;
@@ -568,6 +572,18 @@ int writer_loss(struct writer *w, uint32_t thread, enum loss_cause cause, uint64
 	}
 	w->lost_by[cause] += count;
 	block_check(w);
+	return 0;
+}
+
+int writer_loss_time(struct writer *w, uint32_t thread, uint64_t counter)
+{
+	struct out_thread *t;
+
+	if (thread >= w->catalog.thread_cnt)
+		return -EINVAL;
+	t = w->catalog.threads[thread];
+	t->last_ticks = clock_ticks(&w->scale, counter);
+	t->has_ticks = true;
 	return 0;
 }
 

@@ -72,6 +72,8 @@ struct writer_options {
 	const struct clock_scale *scale;
 	const struct clock_pair *pairs;
 	uint32_t pair_cnt;
+	bool pairs_only; /* the records are not of now: there are no other pairs */
+	const char *host; /* where they are from; NULL: here, "": several hosts, see writer_process */
 };
 
 /*
@@ -95,6 +97,7 @@ struct writer_process {
 	const char *name;	/* short name: the default tag of its sites */
 	const char *exe;	/* path, "" if unknown */
 	const char *command;	/* command line, "" if unknown */
+	const char *host;	/* in a file of records from several; else NULL */
 };
 
 /* Static metadata of a site, already copied out of the process and checked. Strings are
@@ -160,6 +163,9 @@ int writer_record(struct writer *w, uint32_t thread, uint32_t format, const uint
 
 /* `count` records of the thread are missing at this place of its stream. */
 int writer_loss(struct writer *w, uint32_t thread, enum loss_cause cause, uint64_t count);
+
+/* Losses of the thread are from this moment on at `counter`; without, at its last record. */
+int writer_loss_time(struct writer *w, uint32_t thread, uint64_t counter);
 
 /* Take a (counter, CLOCK_REALTIME) pair now. Done by open, flush, seal and close as well. */
 int writer_clock(struct writer *w);

@@ -27,14 +27,18 @@ int writer_header_write(struct writer *w, struct block_out *out, const struct cl
 	char host[256] = "";
 	uint32_t bytes;
 
-	if (gethostname(host, sizeof(host) - 1) != 0)
+	if (w->host_given)
+		memcpy(host, w->host, sizeof(host));
+	else if (gethostname(host, sizeof(host) - 1) != 0)
 		host[0] = '\0'; /* a file without it is as good */
 	p = info_extended_put(p, FILE_SUB_TICK, 8);
 	memcpy(p, &tick_ns, 8);
 	p = text_put(p + 8, FILE_SUB_WRITER, "qslog-trace " QSLOG_VERSION);
 	p = info_extended_put(p, FILE_SUB_FILE_ID, 16);
 	memcpy(p, block_out_file_id(out), 16);
-	p = text_put(p + 16, FILE_SUB_HOST, host);
+	p += 16;
+	if (*host || !w->host_given)
+		p = text_put(p, FILE_SUB_HOST, host);
 	bytes = (uint32_t)(varint_put(body, number) - body);
 	p = info_extended_put(p, FILE_SUB_SET, FILE_SET_ID_BYTES + bytes);
 	memcpy(p, w->set_id, FILE_SET_ID_BYTES);

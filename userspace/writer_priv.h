@@ -58,6 +58,8 @@ struct writer {
 	bool pair_fixed; /* the writer of the records is dead: `pair` was its last */
 	struct clock_pair *earlier; /* to be put into the first block, which begins with `pair` */
 	uint32_t earlier_cnt;
+	bool host_given;
+	char host[256]; /* of the header, if given */
 };
 
 /* The first error is kept for flush and close. Returns `err`. */
