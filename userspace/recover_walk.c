@@ -176,6 +176,12 @@ static void rest_judge(struct recover_walk *w, int fd, uint64_t limit)
 		w->end = limit;
 		return;
 	}
+	/* a whole block that does not fit in here is not torn */
+	if (rest && header_read(w, fd, limit, w->end, true, &h) == 1 &&
+	    h.stored_bytes <= rest - h.header_bytes) {
+		w->end = limit;
+		return;
+	}
 	w->torn_bytes = rest;
 	if (rest && header_read(w, fd, limit, w->end, false, &h) == 1)
 		w->torn_records = h.record_cnt + h.lost;
@@ -194,7 +200,7 @@ int recover_walk_read(struct recover_walk *w, int fd, uint64_t limit)
 		if (ret < 0)
 			return ret;
 		if (first) {
-			if (!ret)
+			if (!ret || h.sequence)
 				return -EBADMSG;
 			if (h.version > FILE_VERSION ||
 			    h.must_understand & ~FILE_MUST_UNDERSTAND_KNOWN)
