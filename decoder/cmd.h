@@ -17,6 +17,7 @@ int cmd_cat(int argc, char **argv);
 int cmd_grep(int argc, char **argv);
 int cmd_merge(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
+int cmd_export(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_recover(int argc, char **argv);
 

@@ -34,21 +34,6 @@ static int print_lines(struct merge *merge, struct output *out)
 	return err;
 }
 
-static void report(const struct merge *merge, uint64_t lost_hidden)
-{
-	for (unsigned i = 0; i < merge_file_cnt(merge); i++) {
-		const struct merge_file *file = merge_file(merge, i);
-
-		if (!file->error && !file->totals.has_index)
-			cmd_error("%s: incomplete: not closed by its writer, which is still "
-				  "running or was killed",
-				  file->path);
-	}
-	if (lost_hidden)
-		cmd_error("%llu lost records are not shown because of the filters; see qslog stat",
-			  (unsigned long long)lost_hidden);
-}
-
 int cmd_cat(int argc, char **argv)
 {
 	struct cmd_input o = { 0 };
@@ -66,6 +51,7 @@ int cmd_cat(int argc, char **argv)
 	}
 	lines.json = o.json;
 	options.jobs = o.jobs;
+	options.classic = o.classic;
 	filter_hint(&o.filter, &options.hint);
 	err = merge_open(&merge, o.paths, o.path_cnt, &options);
 	if (err) {
@@ -85,7 +71,7 @@ int cmd_cat(int argc, char **argv)
 		goto cleanup;
 	}
 	status = merge_finish(merge);
-	report(merge, lines.lost_hidden);
+	cmd_input_incomplete(merge, lines.lost_hidden);
 	cmd_input_stats(&o, merge);
 cleanup:
 	buffer_fini(&out.buffer);

@@ -43,8 +43,10 @@ static void print_file(struct buffer *out, const struct merge_file *f)
 		      (unsigned long long)t->records, (unsigned long long)t->lost,
 		      (unsigned long long)t->blocks, (unsigned long long)t->file_bytes,
 		      t->has_tail ? ", with a tail" : "",
-		      t->has_index ? ", closed" : ", not closed");
-	if (t->blocks_damaged)
+		      t->is_classic ? ", original format" :
+		      t->has_index  ? ", closed" :
+				      ", not closed");
+	if (t->blocks_damaged && !t->is_classic)
 		buffer_printf(out, "damaged (%llu blocks lost)\n",
 			      (unsigned long long)t->blocks_damaged);
 	else if (f->damages)

@@ -12,6 +12,7 @@
 #define JOBS_MAX 256u
 
 const char cmd_input_help[] =
+	"      --classic       the files are of the original format (recognised without, mostly)\n"
 	"  -j, --jobs N        work with N threads (default: as many as there are processors)\n"
 	"      --stats         say on standard error how much of the files was read\n";
 
@@ -26,6 +27,21 @@ static int jobs_parse(struct cmd_input *input, const char *text)
 	}
 	input->jobs = (unsigned)n;
 	return 0;
+}
+
+void cmd_input_incomplete(const struct merge *merge, uint64_t lost_hidden)
+{
+	for (unsigned i = 0; i < merge_file_cnt(merge); i++) {
+		const struct merge_file *file = merge_file(merge, i);
+
+		if (!file->error && !file->totals.has_index)
+			cmd_error("%s: incomplete: not closed by its writer, which is still "
+				  "running or was killed",
+				  file->path);
+	}
+	if (lost_hidden)
+		cmd_error("%llu lost records are not shown because of the filters; see qslog stat",
+			  (unsigned long long)lost_hidden);
 }
 
 void cmd_input_stats(const struct cmd_input *input, const struct merge *merge)
@@ -59,6 +75,9 @@ int cmd_input_option(struct cmd_input *input, int option, const char *argument)
 		return 0;
 	case CMD_INPUT_STATS:
 		input->stats = true;
+		return 0;
+	case CMD_INPUT_CLASSIC:
+		input->classic = true;
 		return 0;
 	case 'j':
 		return jobs_parse(input, argument);

@@ -12,6 +12,7 @@ struct cmd_input {
 	struct filter filter; /* filter_fini() */
 	bool json;
 	bool stats;
+	bool classic; /* files of the original format, whatever they begin with */
 	unsigned jobs; /* 0: as many as there are processors */
 	char *const *paths; /* into argv */
 	unsigned path_cnt;  /* > 0 */
@@ -22,15 +23,19 @@ struct merge;
 /* Where --stats was given: how much of the files was read, on standard error. */
 void cmd_input_stats(const struct cmd_input *input, const struct merge *merge);
 
-/* The lines of --help about --jobs and --stats. */
+/* Says which files are incomplete, and that records are lost that the filters do not show. */
+void cmd_input_incomplete(const struct merge *merge, uint64_t lost_hidden);
+
+/* The lines of --help about --classic, --jobs and --stats. */
 extern const char cmd_input_help[];
 
-enum cmd_input_option { CMD_INPUT_JSON = 0x100, CMD_INPUT_STATS };
+enum cmd_input_option { CMD_INPUT_JSON = 0x100, CMD_INPUT_STATS, CMD_INPUT_CLASSIC };
 
 #define CMD_INPUT_LONG_OPTIONS                               \
 	{ "json", no_argument, NULL, CMD_INPUT_JSON },       \
 	{ "jobs", required_argument, NULL, 'j' },            \
-	{ "stats", no_argument, NULL, CMD_INPUT_STATS }
+	{ "stats", no_argument, NULL, CMD_INPUT_STATS },     \
+	{ "classic", no_argument, NULL, CMD_INPUT_CLASSIC }
 
 /* For commands with further options: one that getopt_long() found, and what follows the options,
  * with `optind` at the first file. 0 or negative: reported. */

@@ -54,6 +54,7 @@ int cmd_stat(int argc, char **argv)
 		goto cleanup;
 	}
 	options.jobs = o.jobs;
+	options.classic = o.classic;
 	filter_hint(&o.filter, &options.hint);
 	err = filter_state_init(&state, &o.filter);
 	if (!err)

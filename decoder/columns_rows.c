@@ -251,7 +251,7 @@ static int streams_take(struct rows_out *o)
 	struct columns_in *c = o->c;
 	struct columns_cursor *at = &c->cursor;
 	uint32_t verbatim, switches, first, i, number_uses = 0, string_uses = 0;
-	uint64_t numbers, number_explicit, string_explicit;
+	uint64_t numbers, number_explicit = 0, string_explicit = 0;
 	unsigned k;
 	int err;
 

@@ -22,6 +22,7 @@ static const struct {
 	{ "grep", cmd_grep, "records whose message matches a pattern" },
 	{ "merge", cmd_merge, "several files into one, by time" },
 	{ "stat", cmd_stat, "counts, rates and span latencies per site, lost records" },
+	{ "export", cmd_export, "records as a file of another kind" },
 	{ "check", cmd_check, "is the file whole?" },
 	{ "recover", cmd_recover, "complete files whose writer was killed" },
 };

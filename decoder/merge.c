@@ -143,7 +143,9 @@ int merge_open(struct merge **out, char *const *paths, unsigned path_cnt,
 
 		source->merge = m;
 		source->file.path = paths[i];
-		source->file.error = reader_open(&source->reader, paths[i], on_damage, source);
+		source->file.error = options->classic ?
+			reader_open_classic(&source->reader, paths[i], on_damage, source) :
+			reader_open(&source->reader, paths[i], on_damage, source);
 		if (source->file.error) {
 			source->reader = NULL;
 			report_error(paths[i], source->file.error);

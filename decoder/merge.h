@@ -19,6 +19,7 @@ struct merge_file {
 
 struct merge_options {
 	struct reader_hint hint;
+	bool classic; /* the files are of the original format, whatever they begin with */
 	unsigned jobs; /* threads that work; 0: as many as there are processors */
 	reader_damage_fn *damage; /* NULL: damage is printed on stderr */
 	void *damage_arg;

@@ -53,6 +53,6 @@ int output_finish(struct output *o, int err)
 	buffer_fini(&o->buffer);
 	if (!err || err == -EPIPE)
 		return CMD_OK;
-	cmd_error("cannot write to standard output: %s", strerror(-err));
+	cmd_error("cannot write to %s: %s", o->name ? o->name : "standard output", strerror(-err));
 	return CMD_FAILURE;
 }

@@ -13,6 +13,7 @@
 struct output {
 	struct buffer buffer; /* append here, then call output_more() */
 	int fd;
+	const char *name; /* for messages; NULL: standard output */
 };
 
 /* Writes what has gathered. 0, -EPIPE, -ENOMEM or another negative errno. */

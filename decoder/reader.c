@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "classic_in.h"
 #include "reader_priv.h"
 
 #define TICK_NS_MAX 1000000000u
@@ -258,8 +259,11 @@ static int next(struct reader *r)
 int reader_next(struct reader *r, const struct record **record)
 {
 	struct loaded *l;
-	int err = next(r);
+	int err;
 
+	if (r->classic)
+		return reader_classic_next(r, record);
+	err = next(r);
 	if (err <= 0)
 		return err;
 	l = r->current;
@@ -280,8 +284,11 @@ int reader_next_run(struct reader *r, struct reader_run *run)
 	int64_t limit = INT64_MAX;
 	struct loaded *l;
 	uint32_t i;
-	int err = next(r);
+	int err;
 
+	if (r->classic)
+		return reader_classic_run(r, run);
+	err = next(r);
 	if (err > 0 && r->run_cnt++ % RUNS_PER_PUMP == 0 && reader_pump(r))
 		err = -ENOMEM;
 	if (err <= 0)
@@ -379,6 +386,10 @@ int reader_open(struct reader **out, const char *path, reader_damage_fn *damage,
 	if (!r)
 		return -ENOMEM;
 	r->in.fd = -1;
+	if (classic_in_probe(path) == 1) {
+		reader_close(r);
+		return reader_open_classic(out, path, damage, damage_arg);
+	}
 	/* the tail first: see recover_tail.c */
 	err = tail_in_read(&r->tail, path);
 	if (!err)
@@ -396,6 +407,24 @@ int reader_open(struct reader **out, const char *path, reader_damage_fn *damage,
 	return 0;
 }
 
+int reader_open_classic(struct reader **out, const char *path, reader_damage_fn *damage,
+			void *damage_arg)
+{
+	struct reader *r = calloc(1, sizeof(*r));
+	int err;
+
+	*out = NULL;
+	if (!r)
+		return -ENOMEM;
+	r->in.fd = -1;
+	err = reader_classic_open(r, path, damage, damage_arg);
+	if (err)
+		reader_close(r);
+	else
+		*out = r;
+	return err;
+}
+
 void reader_hint(struct reader *r, const struct reader_hint *hint)
 {
 	r->hint = *hint;
@@ -408,6 +437,10 @@ const char *reader_host(const struct reader *r)
 
 void reader_totals_get(const struct reader *r, struct reader_totals *out)
 {
+	if (r->classic) {
+		reader_classic_totals(r, out);
+		return;
+	}
 	*out = r->totals;
 	out->blocks_damaged = r->in.damaged;
 	out->blocks_all = r->started ? r->blocks_all : r->in.ref_cnt;
@@ -429,6 +462,7 @@ void reader_close(struct reader *r)
 {
 	if (!r)
 		return;
+	reader_classic_close(r);
 	reader_load_fini(r);
 	free(r->heap);
 	free(r->earliest);

@@ -25,6 +25,7 @@ struct reader_totals {
 	uint64_t read_bytes; /* of these; index and headers included, the tail not */
 	uint64_t counter_kind; /* what the times were taken from, enum file_counter_kind; 0: not said */
 	uint64_t counter_hz;   /* its nominal frequency */
+	bool is_classic; /* of the original format (docs/classic.md) */
 	bool has_index; /* closed cleanly */
 	bool has_tail;	/* records came from FILE.tail */
 };
@@ -38,9 +39,13 @@ struct reader_hint {
 	int64_t since_ns, until_ns; /* CLOCK_REALTIME, inclusive; 0: open */
 };
 
-/* 0; -errno of open(2)/read(2); -EBADMSG: not a .qslog file at all (no valid block header);
- * -EPROTONOSUPPORT: written by a later version with features that must be understood. */
+/* 0; -errno of open(2)/read(2); -EBADMSG: not a .qslog file at all (no valid block header), nor one
+ * of the original format; -EPROTONOSUPPORT: written by a later version with features that must be
+ * understood. */
 int reader_open(struct reader **out, const char *path, reader_damage_fn *damage, void *damage_arg);
+/* As a file of the original format, whatever it begins with. */
+int reader_open_classic(struct reader **out, const char *path, reader_damage_fn *damage,
+			void *damage_arg);
 void reader_hint(struct reader *r, const struct reader_hint *hint); /* before the first next */
 /* 1: *record is valid until the next call; 0: end; -errno. */
 int reader_next(struct reader *r, const struct record **record);

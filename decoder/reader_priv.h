@@ -52,7 +52,10 @@ struct thread_key {
 	int64_t last;
 };
 
+struct reader_classic;
+
 struct reader {
+	struct reader_classic *classic; /* a file of the original format: nothing else is used then */
 	struct block_in in;
 	struct tail_in tail;
 	bool tail_pending; /* to be loaded after the last block */
@@ -93,5 +96,12 @@ int reader_render_more(struct reader *r, struct loaded *l);
 void reader_give_back(struct reader *r, struct loaded *l); /* NULL is accepted */
 void reader_spares_free(struct reader *r);
 void reader_load_fini(struct reader *r);
+
+/* reader_classic.c: the parts of the functions in reader.h that are about such files. */
+int reader_classic_open(struct reader *r, const char *path, reader_damage_fn *damage, void *arg);
+int reader_classic_next(struct reader *r, const struct record **record);
+int reader_classic_run(struct reader *r, struct reader_run *run);
+void reader_classic_totals(const struct reader *r, struct reader_totals *out);
+void reader_classic_close(struct reader *r);
 
 #endif

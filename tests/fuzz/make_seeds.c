@@ -162,6 +162,32 @@ static void golden_take(const char *folder, const char *name)
 	before = raw;
 }
 
+/* Hexadecimal with comments becomes bytes. */
+static void classic_take(const char *folder, const char *name)
+{
+	char path[512];
+	struct bytes hex;
+	FILE *out;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	hex = load(path);
+	out = seed("classic", name, "");
+	for (size_t at = 0; at < hex.size; at++) {
+		const char *digits = (const char *)hex.data + at;
+		char two[3] = { 0 };
+
+		if (*digits == '#') {
+			while (at < hex.size && hex.data[at] != '\n')
+				at++;
+		} else if (strchr("0123456789abcdef", *digits) && at + 1 < hex.size) {
+			memcpy(two, digits, 2);
+			fputc((int)strtoul(two, NULL, 16), out);
+			at++;
+		}
+	}
+	fclose(out);
+}
+
 /* A process that dies in in-process mode, and leaves a file, its tail and its memory. */
 static void memory_make(void)
 {
@@ -317,6 +343,8 @@ int main(int argc, char **argv)
 
 		if (dot && !strcmp(dot, ".qslog"))
 			golden_take(argv[2], entries[i]->d_name);
+		else if (dot && !strcmp(dot, ".hex"))
+			classic_take(argv[2], entries[i]->d_name);
 		free(entries[i]);
 	}
 	free(entries);
