@@ -676,6 +676,81 @@ def damaged_rows_no_thread():
     return closed(file_header() + block(1, data, records=0) + block(2, rows(values(1)), records=1))
 
 
+# columns
+
+def section(id_, data, codec=0, flags=0, raw=None):
+    stored = zstd(data) if codec == 1 else data
+    return struct.pack("<HBBII", id_, codec, flags, len(data) if raw is None else raw, len(stored)), stored
+
+
+def columns(*sections, cnt=None):
+    return (struct.pack("<II", len(sections) if cnt is None else cnt, 0) + b"".join(s[0] for s in sections) +
+            b"".join(s[1] for s in sections))
+
+
+def verbatim_sections(entries, flags=0, operations=b"\x00\x00", **how):
+    """Rows that are all kept as they are: constant operations 0, lengths in planes of two bytes."""
+    plan = varint(flags) + varint(len(entries)) + bytes(4) + operations + b"\x01\x02"
+    lengths = bytes(len(e) & 255 for e in entries) + bytes(len(e) >> 8 for e in entries)
+    return [section(1, plan, **how), section(2, b"".join(entries)), section(3, lengths)]
+
+
+ENTRIES = [time(SECOND), clock(SECOND), process(), thread(), pid(4711), thread_is(0), format_(),
+           log(0, 1, varint(2)), log(0, 1, varint(3)), clock(2 * SECOND)]
+
+
+def three_with_columns(payload, more=0, **how):
+    raw = len(b"".join(ENTRIES)) + more
+    fields = dict(dict(records=2, raw_bytes=raw), **how)
+    return closed(three(block(2, payload, kind=2, **fields)))
+
+
+@golden
+def columns_verbatim():
+    return three_with_columns(columns(*verbatim_sections(ENTRIES)))
+
+
+@golden
+def columns_sections():
+    """Sections in parts and in another order, one that is compressed, and some that nobody knows."""
+    plan, verbatim, data = verbatim_sections(ENTRIES)
+    split = [section(2, verbatim[1][:50], codec=1), section(2, verbatim[1][50:])]
+    return three_with_columns(columns(section(77, b"of a later version"), split[0], data, section(9, b"x", codec=5, raw=99),
+                                      plan, split[1], section(4, b"")))
+
+
+DAMAGED_COLUMNS = {
+    "codec": lambda: columns(*verbatim_sections(ENTRIES)[:2], section(3, b"x", codec=2)),
+    "must_understand": lambda: columns(*verbatim_sections(ENTRIES), section(77, b"x", flags=1)),
+    "section_flag": lambda: columns(section(2, b"x", flags=2), *verbatim_sections(ENTRIES)),
+    "section_length": lambda: columns(*verbatim_sections(ENTRIES, raw=5)),
+    "section_count": lambda: columns(*verbatim_sections(ENTRIES), cnt=32769),
+    "section_bomb": lambda: columns(*verbatim_sections(ENTRIES), section(3, bytes(65 * 1024 * 1024), codec=1)),
+    "behind_sections": lambda: columns(*verbatim_sections(ENTRIES)) + b"x",
+    "no_table": lambda: b"\x01",
+    "plan_flag": lambda: columns(*verbatim_sections(ENTRIES, flags=2)),
+    "plan_end": lambda: columns(section(1, b"\x00\x05")),
+    "no_sections": lambda: columns(),
+    "operation": lambda: columns(*verbatim_sections(ENTRIES, operations=b"\x00\x02")),
+    "packing": lambda: columns(*verbatim_sections(ENTRIES, operations=b"\x05\x00")),
+    "shift": lambda: columns(*verbatim_sections(ENTRIES, operations=b"\x80\x40\x00")),
+    "deep": lambda: columns(*verbatim_sections(ENTRIES, operations=b"\x04\x01" * 9 + b"\x00\x00" * 9)),
+    "data_end": lambda: columns(*verbatim_sections(ENTRIES)[:2], section(3, b"\1")),
+}
+
+
+def damaged_columns(name, payload, **how):
+    FILES["damaged_columns_" + name] = lambda: three_with_columns(payload(), **how)
+
+
+for name, payload in DAMAGED_COLUMNS.items():
+    damaged_columns(name, payload)
+damaged_columns("rows_fewer", lambda: columns(*verbatim_sections(ENTRIES)), more=1)
+damaged_columns("rows_more", lambda: columns(*verbatim_sections(ENTRIES)), more=-1)
+damaged_columns("rows_many", lambda: columns(*verbatim_sections(ENTRIES)), raw_bytes=16 * 1024 * 1024 + 1)
+damaged_columns("compression", lambda: columns(*verbatim_sections(ENTRIES)), compression=1)
+
+
 # tails
 
 def with_tail(*args, **how):

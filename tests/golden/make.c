@@ -430,6 +430,72 @@ static void recovered(void)
 	must(recover_file(path, NULL, &result), path);
 }
 
+/* What columns are good at: whatever kind of stream a writer may choose for it. */
+static void columns(void)
+{
+	static const char *const words[] = { "GET", "PUT", "HEAD", "DELETE" };
+	int request, inner, ints, reals, texts, second;
+	uint64_t request_at, inner_at, x = 88172645463325252u;
+	char text[96];
+
+	begin("columns", 32768, false);
+	second = must(writer_thread_add(w, (uint32_t)process, 4712, 2, "worker"), "thread");
+	request = format(QSLOG_SITE_SPAN, QSLOG_LEVEL_INFO, "us", "id={id} {}", "request");
+	inner = format(QSLOG_SITE_SPAN, QSLOG_LEVEL_DEBUG, "", "", "inner");
+	ints = log_format(QSLOG_LEVEL_INFO, "uuiibchp", "{} {} {} {} {} {} {} {}");
+	reals = log_format(QSLOG_LEVEL_WARN, "ddff", "{} {} {} {}");
+	texts = log_format(QSLOG_LEVEL_ERROR, "ssx", "{} {} {}");
+	for (uint64_t i = 0; i < 220; i++) {
+		thread = i % 7 < 4 ? 0 : second;
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		record_begin(0);
+		slot(1000000 + i);
+		slot_str(words[i % 4]);
+		record_end(request);
+		request_at = at;
+		record_begin(0);
+		record_end(inner);
+		inner_at = at;
+		record_begin(0);
+		slot(i * 4096);
+		slot(i * 4096 + x % 50); /* near the one before */
+		slot((uint64_t)-(int64_t)(i % 3));
+		slot(i % 50 ? 7 : x); /* nearly always the same */
+		slot(i & 1);
+		slot('a' + i % 26);
+		slot(i % 200);
+		slot(0x7f0000000000u + x % 6 * 0x10000001); /* some of few */
+		record_end(ints);
+		record_begin(0);
+		slot_double((double)(x % 100000) / 100);
+		slot_double(i % 20 ? (double)i / 8 : 1e300);
+		slot_float((float)(i % 37) / 10);
+		slot_float(i % 30 ? 0.5f : -0.0f);
+		record_end(reals);
+		record_begin(0);
+		snprintf(text, sizeof(text), "/var/lib/blk_%llu/part-%05llu id %08llx", (unsigned long long)(x % 40 * 7919),
+			 (unsigned long long)i, (unsigned long long)(x & 0xffffffff));
+		slot_str(text);
+		if (i % 9 == 0)
+			slot((uint64_t)QSLOG_STR_NULL << 32);
+		else
+			slot_text(text, (uint32_t)(i % 9), (uint32_t)(i % 9 + i % 2 * 100));
+		slot_text(&x, 8, 8);
+		record_end(texts);
+		record_begin(QSLOG_RECORD_EXIT);
+		slot(inner_at);
+		record_end(inner);
+		if (i % 40 == 39)
+			must(writer_loss(w, (uint32_t)thread, LOSS_ARENA_FULL, i), "loss");
+		record_begin(QSLOG_RECORD_EXIT);
+		slot(request_at);
+		record_end(request);
+	}
+	end();
+}
+
 static void empty(void)
 {
 	begin("empty", 0, false);
@@ -443,7 +509,7 @@ static const struct {
 	{ "types", types },	{ "spans", spans },	  { "context", context },
 	{ "losses", losses },	{ "threads", threads },	  { "formats", formats },
 	{ "tail", tail },	{ "unclosed", unclosed }, { "recovered", recovered },
-	{ "empty", empty },
+	{ "columns", columns },	{ "empty", empty },
 };
 
 int main(int argc, char **argv)

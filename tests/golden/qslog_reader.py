@@ -18,6 +18,8 @@ import io
 import struct
 import sys
 
+import qslog_columns
+
 MAGIC = bytes.fromhex("935153420d0a1af6")
 MAGIC_END = bytes.fromhex("935153450d0a1af6")
 MAGIC_TAIL = bytes.fromhex("935153540d0a1af6")
@@ -127,6 +129,9 @@ class Cursor:
         return text
 
 
+qslog_columns.make(Damaged, Cursor, decompress)
+
+
 # ---- Blocks ----
 
 class Header:
@@ -164,6 +169,10 @@ class Header:
         stored = data[self.payload_at:self.end]
         if xxh3(stored) != self.payload_hash:
             raise Damaged("a payload is damaged")
+        if self.kind == 2:
+            if self.compression:
+                raise Damaged("a columns block contradicts itself about its length")
+            return qslog_columns.rows(stored, self.raw_bytes)
         if self.compression == 0:
             if self.stored_bytes != self.raw_bytes:
                 raise Damaged("a block contradicts itself about its length")
@@ -771,7 +780,7 @@ class File:
             at = h.end
 
     def block(self, h):
-        if h.kind == 1:
+        if h.kind in (1, 2):
             self.rows_block(h)
             return
         if h.kind not in (0, 3):
