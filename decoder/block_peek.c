@@ -111,7 +111,8 @@ int block_peek(struct columns_in *c, struct catalog_in *catalog, struct clock_ma
 
 	*wanted = true;
 	err = columns_load(c, COLUMNS_VERBATIM, &verbatim);
-	if (!err && verbatim_walk(&verbatim, catalog, clock)) {
+	/* no format: then what are its records? To be read, and the damage reported */
+	if (!err && verbatim_walk(&verbatim, catalog, clock) && catalog->format_cnt) {
 		peek = select->render->formats(select->context, catalog->formats,
 					       catalog->format_cnt);
 		*wanted = peek != READER_PEEK_NONE;

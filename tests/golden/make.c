@@ -433,7 +433,7 @@ static void recovered(void)
 /* What columns are good at: whatever kind of stream a writer may choose for it. */
 static void columns(void)
 {
-	static const char *const words[] = { "GET", "PUT", "HEAD", "DELETE" };
+	static const char *const methods[] = { "GET", "PUT", "HEAD", "DELETE" };
 	int request, inner, ints, reals, texts, second;
 	uint64_t request_at, inner_at, x = 88172645463325252u;
 	char text[96];
@@ -452,7 +452,7 @@ static void columns(void)
 		x ^= x << 17;
 		record_begin(0);
 		slot(1000000 + i);
-		slot_str(words[i % 4]);
+		slot_str(methods[i % 4]);
 		record_end(request);
 		request_at = at;
 		record_begin(0);
