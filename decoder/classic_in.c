@@ -116,7 +116,7 @@ static int process_set(struct classic_in *in, uint32_t pid)
 		if (hash_index_add(&in->by_pid, pid, in->process_cnt))
 			return -ENOMEM;
 		p->pid = pid;
-		p->name = p->exe = p->command = "";
+		p->name = p->exe = p->command = p->host = "";
 		i = in->process_cnt++;
 		in->processes[i] = p;
 	}

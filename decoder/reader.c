@@ -163,8 +163,12 @@ int reader_begin_ns(struct reader *r, int64_t *begin)
 	struct clock_map clock;
 	int64_t min, max;
 	uint32_t i;
-	int err = headers_clock(r, &clock);
+	int err;
 
+	*begin = INT64_MIN;
+	if (r->classic) /* known only when it is read */
+		return 0;
+	err = headers_clock(r, &clock);
 	*begin = INT64_MAX;
 	for (i = 0; i < r->in.ref_cnt && !err; i++) {
 		const struct block_ref *ref = &r->in.refs[i];
@@ -432,7 +436,7 @@ void reader_hint(struct reader *r, const struct reader_hint *hint)
 
 const char *reader_host(const struct reader *r)
 {
-	return catalog_pool_host_get(r->pool);
+	return r->classic ? "" : catalog_pool_host_get(r->pool);
 }
 
 void reader_totals_get(const struct reader *r, struct reader_totals *out)
