@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * block_peek.c - see block_peek.h. Formats are introduced by verbatim entries, so that all that
- * the block's records can have are found there, and so are clock pairs.
+ * block_peek.c - see block_peek.h. Formats and threads are introduced by verbatim entries, so that
+ * all that the block's records can have are found there, and so are clock pairs.
  */
 #include "block_peek.h"
 
@@ -24,7 +24,8 @@ static bool format_take(struct catalog_in *catalog, struct cursor *at, unsigned 
 	return true;
 }
 
-static bool info_take(struct clock_map *clock, struct cursor *at, unsigned low)
+static bool info_take(struct catalog_in *catalog, struct clock_map *clock, struct cursor *at,
+		      unsigned low)
 {
 	uint64_t length = low & FILE_INFO_LENGTH_ESCAPE;
 	int64_t ticks, realtime_ns;
@@ -37,8 +38,13 @@ static bool info_take(struct clock_map *clock, struct cursor *at, unsigned low)
 		return false;
 	p = at->p;
 	at->p += length;
-	if (low >> FILE_INFO_TYPE_SHIFT != FILE_INFO_EXTENDED || !length || *p != FILE_SUB_CLOCK ||
-	    length < 21)
+	if (low >> FILE_INFO_TYPE_SHIFT != FILE_INFO_EXTENDED || !length)
+		return true;
+	if (*p == FILE_SUB_PROCESS)
+		return catalog_in_process(catalog, p + 1, (uint32_t)length - 1) == 0;
+	if (*p == FILE_SUB_THREAD)
+		return catalog_in_thread(catalog, p + 1, (uint32_t)length - 1) == 0;
+	if (*p != FILE_SUB_CLOCK || length < 21)
 		return true;
 	memcpy(&ticks, p + 1, 8);
 	memcpy(&realtime_ns, p + 9, 8);
@@ -62,7 +68,7 @@ static bool verbatim_walk(const struct columns_buffer *verbatim, struct catalog_
 				return false;
 			break;
 		case FILE_ENTRY_INFO:
-			if (!info_take(clock, &at, low))
+			if (!info_take(catalog, clock, &at, low))
 				return false;
 			break;
 		case FILE_ENTRY_SPAN: /* contexts: lengths say how long they are */
@@ -78,6 +84,17 @@ static bool verbatim_walk(const struct columns_buffer *verbatim, struct catalog_
 		}
 	}
 	return true;
+}
+
+static bool threads_wanted(const struct catalog_in *catalog, const struct rows_select *select)
+{
+	uint32_t i;
+
+	for (i = 0; i < catalog->thread_cnt; i++) {
+		if (select->render->thread(select->context, catalog->threads[i].thread))
+			return true;
+	}
+	return false;
 }
 
 static int strings_wanted(struct columns_in *c, const struct rows_select *select, bool *wanted)
@@ -115,8 +132,8 @@ int block_peek(struct columns_in *c, struct catalog_in *catalog, struct clock_ma
 	if (!err && verbatim_walk(&verbatim, catalog, clock) && catalog->format_cnt) {
 		peek = select->render->formats(select->context, catalog->formats,
 					       catalog->format_cnt);
-		*wanted = peek != READER_PEEK_NONE;
-		if (peek == READER_PEEK_STRINGS)
+		*wanted = peek != READER_PEEK_NONE && threads_wanted(catalog, select);
+		if (*wanted && peek == READER_PEEK_STRINGS)
 			err = strings_wanted(c, select, wanted);
 	}
 	if (*wanted)

@@ -289,6 +289,50 @@ static void test_same_as_whole_messages(void **state)
 	assert_true(empty > 5);
 }
 
+/* Blocks whose threads or formats are not asked for are not decoded. */
+static void test_threads_and_sites(void **state)
+{
+	static const uint8_t types[] = { QSLOG_ARG_UINT64 };
+	static const struct { int option; const char *argument; } given[] = {
+		{ FILTER_TID, "21" }, { FILTER_SITE, "example.c:38" }, { 't', "other" },
+		{ 'l', "E" }, { FILTER_TID, "22" },
+	};
+	struct writer_format other = { .level = QSLOG_LEVEL_ERROR, .tag = "other", .line = 7,
+				       .arg_cnt = 1, .types = { QSLOG_ARG_UINT64 },
+				       .file = "o.c", .function = "f", .format = "{}" };
+	uint64_t counter = counter_now();
+	struct reader_totals totals;
+	struct made_file f;
+	int threads[2], formats[2];
+	unsigned i;
+
+	(void)state;
+	made_file_open(&f, "threads", 8192, false);
+	threads[0] = writer_thread_add(f.w, 0, 21, 21, "t");
+	threads[1] = writer_thread_add(f.w, 0, 22, 22, "t");
+	formats[0] = made_format(&f, "{}", QSLOG_LEVEL_INFO, 1, types);
+	formats[1] = writer_format_add(f.w, 0, &other);
+	for (i = 0; i < 20000; i++)
+		made_u64(&f, threads[i >= 10000], formats[i >= 10000], counter += 1000, i);
+	made_file_close(&f);
+	for (i = 0; i < 5; i++) {
+		struct filter filter = { 0 };
+		struct buffer lines;
+		size_t n = 0, k;
+
+		assert_int_equal(filter_option(&filter, given[i].option, given[i].argument), 0);
+		assert_int_equal(filter_ready(&filter), 0);
+		lines = found(&filter, f.path, 2, &totals);
+		for (k = 0; k < lines.len; k++)
+			n += lines.data[k] == '\n';
+		assert_int_equal(n, 10000);
+		assert_true(totals.blocks_decoded <= totals.blocks / 2 + 1);
+		assert_true(totals.blocks_decoded >= 3);
+		buffer_fini(&lines);
+		filter_fini(&filter);
+	}
+}
+
 /* ---- needles ---- */
 
 static void needle_is(const char *pattern, const char *text, bool whole)
@@ -332,6 +376,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_needles),
+		cmocka_unit_test(test_threads_and_sites),
 		cmocka_unit_test(test_same_as_whole_messages),
 	};
 
