@@ -333,6 +333,56 @@ static void test_threads_and_sites(void **state)
 	}
 }
 
+/* A window of time reads the blocks that reach into it, and finds all that it would otherwise. */
+static void test_window(void **state)
+{
+	static const uint8_t types[] = { QSLOG_ARG_UINT64 };
+	const struct reader_hint all = { 0 };
+	struct read_result whole, part;
+	const struct record *record;
+	struct reader_hint hint = { 0 };
+	struct reader *reader;
+	struct made_file f;
+	uint64_t counter = counter_now(), n = 0, in_window = 0;
+	int64_t first = 0;
+	unsigned i;
+	int format;
+
+	(void)state;
+	made_file_open(&f, "window", 8192, false);
+	format = made_format(&f, "{}", QSLOG_LEVEL_INFO, 1, types);
+	for (i = 0; i < 100000; i++) /* 100 seconds and more */
+		made_u64(&f, f.thread, format, counter += 1u << 22, i);
+	made_file_close(&f);
+	assert_int_equal(reader_open(&reader, f.path, NULL, NULL), 0);
+	while (reader_next(reader, &record) > 0) {
+		if (n++ == 50000)
+			first = record->time_ns;
+	}
+	reader_close(reader);
+	hint.since_ns = first;
+	hint.until_ns = first + 1000000000;
+	file_read(&whole, f.path, &all);
+	file_read(&part, f.path, &hint);
+	assert_true(part.totals.blocks < whole.totals.blocks / 4);
+	assert_true(part.totals.read_bytes < whole.totals.read_bytes / 3);
+	assert_int_equal(part.totals.blocks_all, whole.totals.blocks);
+	assert_true(whole.totals.read_bytes >= whole.totals.file_bytes);
+	read_result_fini(&whole);
+	read_result_fini(&part);
+	assert_int_equal(reader_open(&reader, f.path, NULL, NULL), 0);
+	reader_hint(reader, &hint);
+	while (reader_next(reader, &record) > 0)
+		in_window += record->time_ns >= hint.since_ns && record->time_ns <= hint.until_ns;
+	reader_close(reader);
+	assert_int_equal(reader_open(&reader, f.path, NULL, NULL), 0);
+	for (n = 0; reader_next(reader, &record) > 0;)
+		n += record->time_ns >= hint.since_ns && record->time_ns <= hint.until_ns;
+	reader_close(reader);
+	assert_int_equal(n, in_window);
+	assert_true(n > 100);
+}
+
 /* ---- needles ---- */
 
 static void needle_is(const char *pattern, const char *text, bool whole)
@@ -377,6 +427,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_needles),
 		cmocka_unit_test(test_threads_and_sites),
+		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_same_as_whole_messages),
 	};
 
