@@ -82,6 +82,7 @@ static struct all files_read(char *const *paths, unsigned cnt)
 			all.formats = record->format->id + 1;
 		all.cnt++;
 	}
+	buffer_char(&all.lines, '\0');
 	assert_int_equal(merge_finish(merge), 0);
 	merge_close(merge);
 	return all;
