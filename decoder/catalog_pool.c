@@ -95,8 +95,12 @@ const char *catalog_pool_host_get(const struct catalog_pool *p)
 int catalog_pool_host(struct catalog_pool *p, const char *host, uint32_t bytes)
 {
 	free(p->host);
-	p->host = strndup(host, bytes);
-	return p->host ? 0 : -ENOMEM;
+	p->host = malloc((size_t)bytes + 1); /* strndup() may look behind the bytes, in some builds */
+	if (!p->host)
+		return -ENOMEM;
+	memcpy(p->host, host, bytes);
+	p->host[bytes] = '\0';
+	return 0;
 }
 
 static int room(struct catalog_pool *p, size_t bytes, void *out)
