@@ -53,6 +53,8 @@
 #define PUSH_BYTES (QSLOG_BATCH_BYTES / 2)
 /* How long is looked how fast the counter is: to within 1 in 10^5. */
 #define COUNTER_LOOK_NS 10000000
+/* A tracer that attaches takes less, from its first probe to the time from which on it records. */
+#define AHEAD_FOR_NS 1000000000u
 /* Between two looks at whether the collector has made room, with QSLOG_ON_FULL_BLOCK. */
 #define BLOCK_NS 20000
 
@@ -136,7 +138,10 @@ static __thread struct {
 	 * clocks, and ticks of the counter in 2^32 ns. */
 	uint8_t no_counter;
 	uint64_t limit;
-	uint64_t since_ns, since_counter, ticks;
+	uint64_t since_ns, since_counter, ticks, last;
+	/* Who listened at the last record; for how long after a change times are rather ahead, by */
+	uint32_t listeners;
+	uint64_t ahead_until_ns, ahead_ns;
 	/* Whoever wants qslog:record: of the next `asked_cnt` records to find a place (more than one
 	 * where handlers came between); of the one that begins at hit_begin, behind padding at
 	 * hit_pad; of one at nested_begin amid another one. */
@@ -872,14 +877,33 @@ static uint64_t tell_of(struct qslog_arena *arena, uint64_t start, uint64_t byte
 
 /* --- Time. */
 
-/* What the counter would be about now: never ahead of it, since the coarse clock is not. */
+__extension__ typedef unsigned __int128 wide;
+
+static uint32_t listeners_now(void)
+{
+	const uint32_t collector = __atomic_load_n(&qslog_priv_process.collector, __ATOMIC_RELAXED);
+
+	return __atomic_load_n(&qslog_priv_registry.batch_semaphore, __ATOMIC_RELAXED) |
+	       (uint32_t)(collector != QSLOG_COLLECTOR_OFF) << 16;
+}
+
+/* What the counter would be about now: never ahead of it, since the coarse clock is not. But whoever
+ * has just begun to listen leaves out what is from before, so for a while never behind it. */
 static uint64_t counter_estimate(void)
 {
 	const uint64_t now = monotonic_ns(), since = thread_state.since_ns;
-	const uint64_t past = now > since ? now - since : 0;
+	uint64_t past = now > since ? now - since : 0, estimate;
 
-	return thread_state.since_counter +
-	       (uint64_t)((unsigned __int128)past * thread_state.ticks >> 32);
+	if (thread_state.listeners != listeners_now()) {
+		thread_state.listeners = listeners_now();
+		thread_state.ahead_until_ns = now + AHEAD_FOR_NS;
+	}
+	if (now < thread_state.ahead_until_ns)
+		past += thread_state.ahead_ns;
+	estimate = thread_state.since_counter + (uint64_t)((wide)past * thread_state.ticks >> 32);
+	if (estimate > thread_state.last)
+		thread_state.last = estimate;
+	return thread_state.last;
 }
 
 uint64_t qslog_priv_counter_slow(void)
@@ -896,9 +920,10 @@ uint64_t qslog_priv_counter_slow(void)
 /* How fast the counter is, from two looks at both clocks. */
 static int counter_leave(void)
 {
+	struct timespec step;
 	uint64_t ns, counter;
 
-	if (!getauxval(AT_SYSINFO_EHDR))
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &step) || !getauxval(AT_SYSINFO_EHDR))
 		return -ENOTSUP;
 	ns = monotonic_ns();
 	counter = qslog_priv_counter();
@@ -907,8 +932,10 @@ static int counter_leave(void)
 	thread_state.since_counter = qslog_priv_counter();
 	if (thread_state.since_ns <= ns) /* the call is forbidden */
 		return -ENOTSUP;
-	thread_state.ticks = (uint64_t)(((unsigned __int128)(thread_state.since_counter - counter) << 32) /
+	thread_state.ticks = (uint64_t)(((wide)(thread_state.since_counter - counter) << 32) /
 					(thread_state.since_ns - ns));
+	thread_state.last = thread_state.since_counter;
+	thread_state.ahead_ns = (uint64_t)step.tv_nsec;
 	thread_state.limit = 0;
 	thread_state.no_counter = 1;
 	return 0;
