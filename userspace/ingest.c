@@ -13,6 +13,9 @@
 
 #include "hash_index.h"
 #include "ingest_losses.h"
+#include "sampling.h"
+#include "span_hold.h"
+#include "writer_state.h"
 
 #define SITES_MAX 1048576u   /* of one process: a hostile one may invent addresses */
 #define STREAMS_MAX 4194304u /* arenas of one process */
@@ -20,6 +23,8 @@
 struct ingest {
 	struct writer *writer;
 	struct ingest_filter filter;
+	bool thins; /* records that are wanted may be left out all the same */
+	struct ingest_filtered filtered;
 	struct ingest_losses losses;
 };
 
@@ -34,6 +39,9 @@ struct stream {
 	bool late;	  /* the last one came behind the window */
 	uint32_t thread;  /* the writer's index */
 	uint32_t tid;
+	bool unwanted;	  /* of a thread that the filter leaves out */
+	struct sampling sampling;
+	struct span_hold *hold; /* with a minimum of duration */
 	bool broken;	  /* bytes that are no records: nothing is understood before a resync */
 	uint32_t ahead;	  /* bytes before pos that come after the record being taken */
 	uint32_t carry_bytes, carry_cap;
@@ -45,7 +53,9 @@ enum site_use { SITE_WANTED, SITE_FILTERED, SITE_UNKNOWN };
 struct site {
 	uint64_t address;
 	uint32_t format;
+	uint32_t seen; /* for the sampling */
 	enum site_use use;
+	uint8_t kind;  /* enum qslog_site_kind */
 };
 
 struct ingest_process {
@@ -74,6 +84,7 @@ int ingest_open(struct ingest **out, struct writer *writer, const struct ingest_
 	in->writer = writer;
 	if (filter)
 		in->filter = *filter;
+	in->thins = in->filter.sample > 1 || in->filter.duration_min_ns;
 	*out = in;
 	return 0;
 }
@@ -119,8 +130,10 @@ void ingest_process_remove(struct ingest_process *p)
 
 	if (!p)
 		return;
-	for (i = 0; i < p->stream_cnt; i++)
+	for (i = 0; i < p->stream_cnt; i++) {
 		free(p->streams[i].carry);
+		span_hold_free(p->streams[i].hold);
+	}
 	free(p->streams);
 	free(p->sites);
 	hash_index_fini(&p->stream_index);
@@ -167,8 +180,8 @@ static int site_resolve(struct ingest_process *p, uint64_t address, struct site 
 	int id;
 
 	memset(&format, 0, sizeof(format));
+	memset(site, 0, sizeof(*site));
 	site->address = address;
-	site->format = 0;
 	if (p->source.site(p->source.arg, address, &format)) {
 		site->use = SITE_UNKNOWN;
 		return 0;
@@ -184,6 +197,7 @@ static int site_resolve(struct ingest_process *p, uint64_t address, struct site 
 	if (id < 0)
 		return id;
 	site->format = (uint32_t)id;
+	site->kind = format.kind;
 	site->use = SITE_WANTED;
 	return 0;
 }
@@ -199,7 +213,7 @@ static uint32_t site_known(const struct ingest_process *p, uint64_t address)
 	return index;
 }
 
-static int site_find(struct ingest_process *p, uint64_t address, const struct site **out)
+static int site_find(struct ingest_process *p, uint64_t address, struct site **out)
 {
 	uint32_t index;
 	int err;
@@ -297,6 +311,102 @@ static int stream_settle(struct ingest_process *p, struct stream *s)
 	return err;
 }
 
+static int stream_loss(struct ingest_process *p, struct stream *s, enum loss_cause cause,
+		       uint64_t count);
+
+static int record_write(struct ingest_process *p, struct stream *s, uint32_t format,
+			const uint64_t *record, uint32_t bytes)
+{
+	int err = writer_record(p->in->writer, s->thread, format, record, bytes);
+
+	if (err == -EBADMSG)
+		return stream_loss(p, s, LOSS_DAMAGED, 1);
+	return err == -ENOMEM ? stream_loss(p, s, LOSS_UNWRITTEN, 1) : err;
+}
+
+/* --- Sampling, and short spans. What is left out is no loss. */
+
+struct emit {
+	struct ingest_process *process;
+	struct stream *stream;
+};
+
+static int record_emit(void *arg, uint32_t format, const uint64_t *record, uint32_t bytes)
+{
+	const struct emit *emit = arg;
+
+	return record_write(emit->process, emit->stream, format, record, bytes);
+}
+
+/* The minimum in ticks of the records' counter, which is known once there are records. */
+static uint64_t duration_min(const struct ingest *in)
+{
+	struct writer_state state;
+
+	writer_state_get(in->writer, &state);
+	return (uint64_t)((__uint128_t)in->filter.duration_min_ns * state.scale.hz / 1000000000u);
+}
+
+static int record_thin(struct ingest_process *p, struct stream *s, struct site *site,
+		       const uint64_t *record, uint32_t bytes)
+{
+	struct emit emit = {p, s};
+	struct ingest *in = p->in;
+
+	if (in->filter.sample > 1 &&
+	    !sampling_takes(&s->sampling, in->filter.sample, (enum qslog_site_kind)site->kind, record,
+			    bytes, &site->seen)) {
+		in->filtered.sample++;
+		return 0;
+	}
+	if (in->filter.duration_min_ns && !s->hold)
+		s->hold = span_hold_new(duration_min(in));
+	/* One that leaves a span has the counter of the one that entered it. */
+	if (!s->hold || (site->kind == QSLOG_SITE_SPAN && record[0] & QSLOG_RECORD_EXIT &&
+			 bytes < (record[0] & QSLOG_RECORD_SPAN_ID ? 4u : 3u) * 8))
+		return record_write(p, s, site->format, record, bytes);
+	return span_hold_record(s->hold, site->kind == QSLOG_SITE_SPAN, site->format, record, bytes,
+				record_emit, &emit, &in->filtered.duration);
+}
+
+/* Records are missing from here on, or none come: what is held back goes. */
+static int stream_thin_end(struct ingest_process *p, struct stream *s)
+{
+	struct emit emit = {p, s};
+
+	memset(&s->sampling, 0, sizeof(s->sampling));
+	return s->hold ? span_hold_until(s->hold, UINT64_MAX, record_emit, &emit) : 0;
+}
+
+int ingest_until(struct ingest_process *p, uint64_t now)
+{
+	struct emit emit = {p, NULL};
+	int first = 0, err;
+	uint32_t i;
+
+	for (i = 0; p->in->filter.duration_min_ns && i < p->stream_cnt; i++) {
+		emit.stream = &p->streams[i];
+		err = emit.stream->hold ? span_hold_until(emit.stream->hold, now, record_emit, &emit) :
+					  0;
+		first = first ? first : err;
+	}
+	return first;
+}
+
+void ingest_filtered_get(const struct ingest *in, struct ingest_filtered *out)
+{
+	*out = in->filtered;
+}
+
+static bool tid_wanted(const struct ingest_filter *filter, uint32_t tid)
+{
+	const uint32_t *wanted = filter->tids;
+
+	while (wanted && *wanted && *wanted != tid)
+		wanted++;
+	return !wanted || *wanted;
+}
+
 static int stream_thread(struct ingest_process *p, struct stream *s, uint32_t tid, uint64_t key)
 {
 	char name[32] = "";
@@ -305,14 +415,21 @@ static int stream_thread(struct ingest_process *p, struct stream *s, uint32_t ti
 	if (s->key == key)
 		return 0;
 	thread = stream_settle(p, s);
+	if (!thread)
+		thread = stream_thin_end(p, s);
 	if (thread < 0)
 		return thread;
+	s->tid = tid;
+	s->unwanted = !tid_wanted(&p->in->filter, tid);
+	if (s->unwanted) {
+		s->key = key;
+		return 0;
+	}
 	p->source.thread_name(p->source.arg, tid, name);
 	thread = writer_thread_add(p->in->writer, p->process, tid, key, name);
 	if (thread < 0)
 		return thread;
 	s->thread = (uint32_t)thread;
-	s->tid = tid;
 	s->key = key;
 	return 0;
 }
@@ -320,7 +437,11 @@ static int stream_thread(struct ingest_process *p, struct stream *s, uint32_t ti
 static int stream_loss(struct ingest_process *p, struct stream *s, enum loss_cause cause,
 		       uint64_t count)
 {
-	int err = count ? writer_loss(p->in->writer, s->thread, cause, count) : 0;
+	int err;
+
+	if (s->unwanted)
+		return 0;
+	err = count ? writer_loss(p->in->writer, s->thread, cause, count) : 0;
 
 	if (err == -ENOMEM) {
 		s->owed += count;
@@ -335,9 +456,11 @@ static int stream_loss(struct ingest_process *p, struct stream *s, enum loss_cau
 static int stream_gap(struct ingest_process *p, struct stream *s)
 {
 	const uint64_t lost = s->late ? 0 : s->gap;
+	int err = lost ? stream_thin_end(p, s) : 0, loss_err;
 
 	s->gap = 0;
-	return stream_loss(p, s, LOSS_RING_FULL, lost);
+	loss_err = stream_loss(p, s, LOSS_RING_FULL, lost);
+	return err ? err : loss_err;
 }
 
 static int stream_dropped(struct ingest_process *p, struct stream *s, uint64_t dropped)
@@ -365,7 +488,7 @@ static bool record_bytes_valid(uint32_t bytes)
 static int record_take(struct ingest_process *p, struct stream *s, const uint64_t *record,
 		       uint32_t bytes)
 {
-	const struct site *site;
+	struct site *site;
 	int err;
 
 	if (!(record[0] & QSLOG_RECORD_SITE_MASK))
@@ -383,21 +506,25 @@ static int record_take(struct ingest_process *p, struct stream *s, const uint64_
 	s->late = record[1] > p->until;
 	if (s->late)
 		return 0;
+	if (s->unwanted) {
+		p->in->filtered.tid++;
+		return 0;
+	}
 	err = site_find(p, record[0] & QSLOG_RECORD_SITE_MASK, &site);
 	if (err)
 		return stream_loss(p, s, LOSS_UNKNOWN_SITE, 1);
 	switch (site->use) {
 	case SITE_FILTERED:
+		p->in->filtered.site++;
 		return 0;
 	case SITE_UNKNOWN:
 		return stream_loss(p, s, LOSS_UNKNOWN_SITE, 1);
 	case SITE_WANTED:
 		break;
 	}
-	err = writer_record(p->in->writer, s->thread, site->format, record, bytes);
-	if (err == -EBADMSG)
-		return stream_loss(p, s, LOSS_DAMAGED, 1);
-	return err == -ENOMEM ? stream_loss(p, s, LOSS_UNWRITTEN, 1) : err;
+	if (__builtin_expect(p->in->thins, 0))
+		return record_thin(p, s, site, record, bytes);
+	return record_write(p, s, site->format, record, bytes);
 }
 
 /* What is missing is counted once a resync or the end says how many records it was. */
@@ -535,8 +662,11 @@ int ingest_settle(struct ingest_process *p)
 	uint32_t i;
 	int err = 0;
 
-	for (i = 0; i < p->stream_cnt && !err; i++)
-		err = stream_settle(p, &p->streams[i]);
+	for (i = 0; i < p->stream_cnt && !err; i++) {
+		err = stream_thin_end(p, &p->streams[i]);
+		if (!err)
+			err = stream_settle(p, &p->streams[i]);
+	}
 	return err;
 }
 
@@ -570,6 +700,8 @@ int ingest_arena_end(struct ingest_process *p, uint32_t registry, uint32_t arena
 			return err;
 	}
 	err = stream_gap(p, s);
+	if (!err)
+		err = stream_thin_end(p, s);
 	if ((head > s->pos || s->broken) && records > s->records) {
 		if (!s->late || s->broken)
 			err = stream_loss(p, s, s->broken ? LOSS_DAMAGED : cause, records - s->records);

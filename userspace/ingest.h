@@ -22,6 +22,15 @@ struct ingest_process;
 struct ingest_filter {
 	uint8_t level_min;	  /* enum qslog_level */
 	const char *const *tags; /* fnmatch(3) patterns, NULL-terminated; NULL: all */
+	const uint32_t *tids;	 /* in the processes' view, ended by 0; NULL: all */
+	uint64_t duration_min_ns; /* spans that are shorter are left out: span_hold.h */
+	uint32_t sample;	  /* one in so many: sampling.h; 0 and 1: all */
+};
+
+/* Records that filters left out: no losses. */
+struct ingest_filtered {
+	uint64_t site; /* level, tag */
+	uint64_t tid, duration, sample;
 };
 
 /* How the records of one process are understood. */
@@ -95,6 +104,11 @@ int ingest_position_get(struct ingest_process *p, uint32_t registry, uint32_t ar
 /* Records of nobody knows which threads, lost for `cause` so far. -ENOMEM: not counted yet, say it
  * again. */
 int ingest_process_loss(struct ingest_process *p, enum loss_cause cause, uint64_t lost);
+
+void ingest_filtered_get(const struct ingest *in, struct ingest_filtered *out);
+
+/* The records' counter is at `now`: spans that were held back for their duration go on. */
+int ingest_until(struct ingest_process *p, uint64_t now);
 
 /* What was lost so far, by thread and cause; not what the writer could not write. */
 struct ingest_losses;

@@ -23,6 +23,7 @@
 #define FLUSH_MS_DEFAULT 100
 #define FLUSH_MS_MIN 10
 #define FLUSH_MS_MAX 60000
+#define SPAN_DURATION_NS_MAX 60e9
 #define DURATION_S_MAX 31536000.0
 
 static const char usage_text[] =
@@ -45,6 +46,10 @@ static const char usage_text[] =
 	"  -l, --level LEVEL      record LEVEL and above: V D I W E F (default: V, everything)\n"
 	"  -t, --tag TAG          record sites of this tag only; may be a pattern such as 'net*';\n"
 	"                         may be repeated\n"
+	"      --tid TID[,TID...] record these threads only, by the ids that the process sees\n"
+	"      --min-duration T   leave out spans that were shorter than T: 20us, 5ms, 1s\n"
+	"      --sample N         record one in N: of span lines (by their trace ids, the same in all\n"
+	"                         processes), of outermost spans with all in them, of other logs\n"
 	"      --live             print the records as text on standard output as they come\n"
 	"      --ring-size BYTES  size of the ring buffer from the kernel, power of two with K or M\n"
 	"                         (default: 32M)\n"
@@ -77,7 +82,7 @@ static const char usage_text[] =
 
 enum { OPT_LIVE = 256, OPT_RING_SIZE, OPT_STRICT, OPT_FLUSH_MS, OPT_CHECK,
        OPT_ROTATE_SIZE, OPT_ROTATE_TIME, OPT_ROTATE_COUNT, OPT_MAX_FILES, OPT_SYNC, OPT_DROP_PRIVS,
-       OPT_EXE };
+       OPT_EXE, OPT_TID, OPT_MIN_DURATION, OPT_SAMPLE };
 
 static int usage_error(const char *what, const char *value)
 {
@@ -188,6 +193,64 @@ static int exe_add(struct options *o, const char *path)
 	return *path ? 0 : usage_error("--exe needs the path of a program", NULL);
 }
 
+static int tids_add(struct options *o, const char *text)
+{
+	const char *at = text;
+	uint32_t *grown;
+	long value;
+	char *end;
+
+	for (;; at = end + 1) {
+		errno = 0;
+		value = strtol(at, &end, 10);
+		if (errno || end == at || (*end && *end != ',') || value <= 0 || value > INT_MAX)
+			return usage_error("not a list of thread ids", text);
+		grown = realloc(o->tids, (o->tid_cnt + 2) * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		o->tids = grown;
+		o->tids[o->tid_cnt++] = (uint32_t)value;
+		o->tids[o->tid_cnt] = 0;
+		if (!*end)
+			return 0;
+	}
+}
+
+static int span_duration_parse(const char *text, uint64_t *out_ns)
+{
+	static const struct {
+		const char *name;
+		double ns;
+	} units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
+	char *end;
+	double value = strtod(text, &end);
+	size_t i;
+
+	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(end, units[i].name) == 0 && end != text && value * units[i].ns >= 1 &&
+		    value * units[i].ns <= SPAN_DURATION_NS_MAX) {
+			*out_ns = (uint64_t)(value * units[i].ns);
+			return 0;
+		}
+	}
+	return usage_error("not a duration with its unit, such as 20us, 5ms, 1s (up to 60s)", text);
+}
+
+/* N, or 1/N. */
+static int sample_parse(const char *text, uint32_t *out)
+{
+	const char *at = strncmp(text, "1/", 2) == 0 ? text + 2 : text;
+	unsigned long value;
+	char *end;
+
+	errno = 0;
+	value = strtoul(at, &end, 10);
+	if (errno || end == at || *end || *at == '-' || value < 1 || value > 1000000000)
+		return usage_error("not a number N, to record one in N (1 to 1000000000)", text);
+	*out = (uint32_t)value;
+	return 0;
+}
+
 static int tag_add(struct options *o, const char *tag)
 {
 	const char **grown = realloc(o->tags, (o->tag_cnt + 2) * sizeof(*grown));
@@ -241,6 +304,12 @@ static int option_take(struct options *o, int option, const char *value)
 	case 'f':
 		o->follow = true;
 		return 0;
+	case OPT_TID:
+		return tids_add(o, value);
+	case OPT_MIN_DURATION:
+		return span_duration_parse(value, &o->duration_min_ns);
+	case OPT_SAMPLE:
+		return sample_parse(value, &o->sample);
 	case OPT_LIVE:
 		o->live = true;
 		return 0;
@@ -291,6 +360,9 @@ int options_parse(struct options *o, int argc, char **argv)
 		{"tag", required_argument, NULL, 't'},
 		{"exe", required_argument, NULL, OPT_EXE},
 		{"follow", no_argument, NULL, 'f'},
+		{"tid", required_argument, NULL, OPT_TID},
+		{"min-duration", required_argument, NULL, OPT_MIN_DURATION},
+		{"sample", required_argument, NULL, OPT_SAMPLE},
 		{"live", no_argument, NULL, OPT_LIVE},
 		{"ring-size", required_argument, NULL, OPT_RING_SIZE},
 		{"flush-ms", required_argument, NULL, OPT_FLUSH_MS},
@@ -345,4 +417,6 @@ void options_fini(struct options *o)
 	o->pids = NULL;
 	o->exes = NULL;
 	o->tags = NULL;
+	free(o->tids);
+	o->tids = NULL;
 }

@@ -21,6 +21,10 @@ struct options {
 	uint8_t level;		/* -l, enum qslog_level: lowest recorded */
 	const char **tags;	/* -t, fnmatch patterns, NULL-terminated; NULL: all */
 	unsigned int tag_cnt;
+	uint32_t *tids;		/* --tid, ended by 0; NULL: all */
+	unsigned int tid_cnt;
+	uint64_t duration_min_ns; /* --min-duration */
+	uint32_t sample;	/* --sample; 0: all */
 	uint32_t ring_bytes;	/* --ring-size */
 	uint32_t flush_ms;	/* --flush-ms */
 	bool live, quiet, strict;

@@ -230,7 +230,13 @@ static void output_name(struct session *s)
 
 static int output_open(struct session *s, struct why *why)
 {
-	const struct ingest_filter filter = {s->options->level, s->options->tags};
+	const struct ingest_filter filter = {
+		.level_min = s->options->level,
+		.tags = s->options->tags,
+		.tids = s->options->tids,
+		.duration_min_ns = s->options->duration_min_ns,
+		.sample = s->options->sample,
+	};
 	int err;
 
 	targets_counter_set(s->targets, s->counter_kind);
@@ -561,6 +567,11 @@ void session_troubles_print(const struct session *s)
 		if (troubles[i])
 			fprintf(stderr, "qslog-trace: %llu times: %s\n",
 				(unsigned long long)troubles[i], trouble_name(i));
+}
+
+void session_filtered(const struct session *s, struct ingest_filtered *out)
+{
+	ingest_filtered_get(s->ingest, out);
 }
 
 const struct ingest_losses *session_losses(const struct session *s)

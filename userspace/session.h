@@ -37,6 +37,9 @@ const char *session_output(const struct session *s);
 const char *session_degraded(const struct session *s);
 /* Lines for -v: what the kernel side could not do at once. */
 void session_troubles_print(const struct session *s);
+/* What filters left out. */
+struct ingest_filtered;
+void session_filtered(const struct session *s, struct ingest_filtered *out);
 /* What was lost, by thread and cause. */
 struct ingest_losses;
 const struct ingest_losses *session_losses(const struct session *s);

@@ -915,6 +915,9 @@ void targets_tick(struct targets *ts, uint64_t now_ms)
 		if (target_pidfd(m->target) >= 0)
 			target_sites_fetch(m->target);
 		losses_count(ts, m, false);
+		if (ts->counter_kind && target_ingest_process(m->target))
+			(void)ingest_until(target_ingest_process(m->target),
+					   counter_read(ts->counter_kind));
 		if (now_ms >= m->scan_ms && scans++ < RESCANS_AT_ONCE)
 			rescan(ts, m);
 	}

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "ingest.h"
 #include "ingest_losses.h"
 #include "text.h"
 
@@ -52,6 +53,18 @@ static void thread_losses_print(const struct ingest_losses *losses)
 	}
 }
 
+static void filtered_print(const struct session *s)
+{
+	struct ingest_filtered f;
+
+	session_filtered(s, &f);
+	if (f.site + f.tid + f.duration + f.sample)
+		fprintf(stderr, "qslog-trace: left out by filters, no losses: level or tag %llu, thread "
+			"%llu, short spans %llu, sampling %llu\n", (unsigned long long)f.site,
+			(unsigned long long)f.tid, (unsigned long long)f.duration,
+			(unsigned long long)f.sample);
+}
+
 static void summary_print(const struct session *s, const struct writer_totals *totals)
 {
 	fprintf(stderr, "records=%llu lost=%llu bytes=%llu ratio=%.1f file=%s\n",
@@ -68,7 +81,9 @@ void trace_report(const struct options *o, const struct session *s,
 		session_troubles_print(s);
 		thread_losses_print(session_losses(s));
 	}
-	if (!o->quiet)
+	if (!o->quiet) {
+		filtered_print(s);
 		losses_print(totals);
+	}
 	summary_print(s, totals);
 }
