@@ -153,7 +153,9 @@ static void programs_choose(struct kernel *k)
 {
 	k->programs.batch = k->skel->progs.on_batch;
 	k->programs.level = k->skel->progs.on_level;
+	k->programs.record = k->skel->progs.on_record;
 	k->programs.batch_multi = k->skel->progs.on_batch_multi;
+	k->programs.record_multi = k->skel->progs.on_record_multi;
 	k->programs.level_multi = k->skel->progs.on_level_multi;
 	k->programs.module = k->skel->progs.on_module;
 	k->programs.module_multi = k->skel->progs.on_module_multi;
@@ -163,10 +165,15 @@ static void programs_choose(struct kernel *k)
 	bpf_program__set_autoload(k->programs.module_multi, k->programs.multi);
 	(void)bpf_program__set_expected_attach_type(
 		k->programs.module_multi, (enum bpf_attach_type)UPROBE_MULTI_ATTACH_TYPE);
+	k->programs.immediate = k->options.immediate;
+	bpf_program__set_autoload(k->programs.record, k->options.immediate);
+	bpf_program__set_autoload(k->programs.record_multi, k->options.immediate && k->programs.multi);
 	(void)bpf_program__set_expected_attach_type(
 		k->programs.batch_multi, (enum bpf_attach_type)UPROBE_MULTI_ATTACH_TYPE);
 	(void)bpf_program__set_expected_attach_type(
 		k->programs.level_multi, (enum bpf_attach_type)UPROBE_MULTI_ATTACH_TYPE);
+	(void)bpf_program__set_expected_attach_type(
+		k->programs.record_multi, (enum bpf_attach_type)UPROBE_MULTI_ATTACH_TYPE);
 }
 
 static int programs_load(struct kernel *k, const char *ends, struct why *why)
@@ -193,6 +200,8 @@ static int programs_load(struct kernel *k, const char *ends, struct why *why)
 		(void)bpf_map__set_max_entries(k->skel->maps.registries, PROCESSES_MANY);
 		(void)bpf_map__set_max_entries(k->skel->maps.arenas, ARENAS_MANY);
 	}
+	if (!k->options.immediate) /* of no use */
+		(void)bpf_map__set_max_entries(k->skel->maps.thread_arenas, 64);
 	err = bpf_map__set_max_entries(k->skel->maps.chunks, k->options.ring_bytes);
 	if (err)
 		return why_set(why, err, "ring buffer of %u bytes: %s", k->options.ring_bytes,

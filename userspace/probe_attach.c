@@ -17,9 +17,11 @@
 #if defined(__x86_64__)
 #define BATCH_ARGS "8@%rdi 8@%rsi 8@%rdx 8@%rcx 8@%r8"
 #define MODULE_ARGS "8@%rdi 8@%rsi 8@%rdx -4@%ecx"
+#define RECORD_ARGS "8@%rdi 8@%rsi -4@%edx -4@%ecx 8@%r8 4@%r9d"
 #else
 #define BATCH_ARGS "8@x0 8@x1 8@x2 8@x3 8@x4"
 #define MODULE_ARGS "8@x0 8@x1 8@x2 -4@x3"
+#define RECORD_ARGS "8@x0 8@x1 -4@x2 -4@x3 8@x4 4@x5"
 #endif
 
 #define FD_PATH_MAX 32
@@ -31,6 +33,7 @@ struct probe_link {
 	int fd; /* of a multi-uprobe link; -1: none */
 	unsigned int cnt;
 	struct bpf_link *links[QSLOG_LEVEL_COUNT];
+	struct probe_link *record; /* goes with the levels */
 };
 
 /* --- Places */
@@ -67,6 +70,10 @@ void probe_file_init(struct probe_file *file, const struct elf_notes *notes)
 		} else if (strcmp(probe->name, "module") == 0) {
 			place_add(file, &file->module, probe);
 			if (strcmp(probe->args, MODULE_ARGS) != 0)
+				file->args_known = false;
+		} else if (strcmp(probe->name, "record") == 0) {
+			place_add(file, &file->record, probe);
+			if (strcmp(probe->args, RECORD_ARGS) != 0)
 				file->args_known = false;
 		}
 	}
@@ -145,6 +152,7 @@ void probe_link_close(struct probe_link *link)
 
 	if (!link)
 		return;
+	probe_link_close(link->record);
 	if (link->fd >= 0)
 		close(link->fd);
 	for (i = 0; i < QSLOG_LEVEL_COUNT; i++)
@@ -223,6 +231,26 @@ int probe_attach_module(const struct probe_programs *programs, const struct prob
 		       runtime_attach(programs, target, "module", cookie, out, why) : 0;
 }
 
+static int record_attach(const struct probe_programs *programs, const struct probe_target *target,
+			 struct probe_link **out)
+{
+	struct probe_link *link;
+	int err = link_new(&link);
+
+	if (err)
+		return err;
+	err = -EPERM;
+	if (multi_possible(programs, target) && target->probes->args_known)
+		err = multi_attach(programs->record_multi, target, &target->probes->record, 1, 0, link);
+	if (err && perf_allowed())
+		err = perf_attach(programs->record, target, "record", 0, link);
+	if (err)
+		probe_link_close(link);
+	else
+		*out = link;
+	return err;
+}
+
 static int levels_perf_attach(const struct probe_programs *programs,
 			      const struct probe_target *target, uint8_t level_min, char probe[8],
 			      struct probe_link *link)
@@ -254,6 +282,8 @@ int probe_attach_levels(const struct probe_programs *programs, const struct prob
 				   QSLOG_LEVEL_COUNT - level_min, 0, link);
 	if (err && perf_allowed())
 		err = levels_perf_attach(programs, target, level_min, probe, link);
+	if (!err && programs->immediate && target->probes->record.cnt)
+		err = record_attach(programs, target, &link->record);
 	if (err) {
 		probe_link_close(link);
 		return refused(programs, target, probe, err, why);

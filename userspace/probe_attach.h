@@ -32,8 +32,8 @@ struct probe_places {
 
 /* The probes of a file that the tracer attaches to. */
 struct probe_file {
-	struct probe_places batch, module, level[QSLOG_LEVEL_COUNT];
-	bool args_known; /* those of `batch` and `module` are where a BPF program finds them */
+	struct probe_places batch, module, record, level[QSLOG_LEVEL_COUNT];
+	bool args_known; /* those of `batch`, `module` and `record` are where a BPF program finds them */
 	bool many;	 /* there are more than PROBE_PLACES_MAX places of one */
 };
 
@@ -49,8 +49,9 @@ struct probe_target {
 
 /* The programs to attach; for a multi-uprobe link they are others than for libbpf. */
 struct probe_programs {
-	struct bpf_program *batch_multi, *module_multi, *level_multi;
-	struct bpf_program *batch, *module, *level;
+	struct bpf_program *batch_multi, *module_multi, *record_multi, *level_multi;
+	struct bpf_program *batch, *module, *record, *level;
+	bool immediate; /* qslog:record is attached with the levels */
 	bool multi; /* such links work */
 };
 
@@ -62,6 +63,10 @@ int probe_attach_module(const struct probe_programs *programs, const struct prob
 /* qslog:level_X of every level from `level_min` on. */
 int probe_attach_levels(const struct probe_programs *programs, const struct probe_target *target,
 			uint8_t level_min, struct probe_link **out, struct why *why);
+
+/* qslog:record, which all levels hit then. */
+int probe_attach_record(const struct probe_programs *programs, const struct probe_target *target,
+			struct probe_link **out, struct why *why);
 
 /* Detaches; NULL is accepted. */
 void probe_link_close(struct probe_link *link);

@@ -312,6 +312,7 @@ int session_open(struct session **out, const struct options *options, struct why
 	struct session *s = calloc(1, sizeof(*s));
 	struct kernel_options kernel = {
 		.ring_bytes = options->ring_bytes,
+		.immediate = options->immediate,
 		.libbpf_messages = options->verbose >= 2,
 		.ends = getenv("QSLOG_TRACE_HARVEST"), /* for tests */
 		.exes = options->exe_cnt != 0,
@@ -482,6 +483,8 @@ int session_run(struct session *s, enum session_end *end, struct why *why)
 		if (n < 0 && errno != EINTR)
 			return why_set(why, -errno, "epoll_wait: %s", strerror(errno));
 		timeout = kernel_consume(s->kernel, CONSUME_BYTES) >= CONSUME_BYTES ? 0 : -1;
+		if (s->options->immediate && timeout < 0)
+			(void)writer_flush(s->writer); /* its events say it */
 		targets_follow(s->targets, timeout < 0);
 		for (i = 0; i < n; i++) {
 			if (events[i].data.fd == s->timer) {

@@ -6,7 +6,7 @@
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 
-thin() { # FILE ARGS...: one run of the fixture under the tracer; its threads are in $tid0 and $tid1
+thin() { # FILE ARGS...: one run of the fixture under the tracer; TID0, TID1 are its threads'
 	local file=$1 word
 	shift
 	rm -f "$dir/say" "$dir/answer"
@@ -16,6 +16,8 @@ thin() { # FILE ARGS...: one run of the fixture under the tracer; its threads ar
 	exec 5>"$dir/say" 6<"$dir/answer"
 	read -r -t 20 word tid0 tid1 <&6
 	equal "the program" "$word" ready
+	set -- "${@/TID0/$tid0}"
+	set -- "${@/TID1/$tid1}"
 	tracer_start -p "$app" -o "$file" --strict "$@" || finish
 	echo go >&5
 	tracer_end
@@ -24,26 +26,26 @@ thin() { # FILE ARGS...: one run of the fixture under the tracer; its threads ar
 	app=''
 	exec 5>&- 6<&-
 }
-spans() { "$qslog" cat --json "$1" | grep -c "\"name\":\"$2\""; }
-
 # All of it: both ends of a span are a record each.
 thin "$dir/all.qslog"
-err '^records=2640 lost=0 '
+err '^records=2680 lost=0 '
 
 # Short spans go, with both ends; what was logged in them stays, and so do lines.
 thin "$dir/long.qslog" --min-duration 10ms
 err 'left out by filters, no losses: level or tag 0, thread 0, short spans 1200, sampling 0'
-err '^records=1440 lost=0 '
+err '^records=1480 lost=0 '
 equal "logs" "$(message_cnt "$dir/long.qslog" 'in short|of request')" 600
 equal "short spans" "$(message_cnt "$dir/long.qslog" '(->|<-) (short|request)')" 0
 equal "long spans" "$(message_cnt "$dir/long.qslog" '(->|<-) long')" 40
 equal "spans in long ones that are as long" "$(message_cnt "$dir/long.qslog" '(->|<-) inner')" 40
 
-# One thread
-thin "$dir/tid.qslog" --tid "$tid0" --tid 999999999
-err '^records=0 lost=0 '
-err 'thread 2640,'
-# (The ids are known only once it runs: by the pid's order of things there is no second way.)
+# Some threads
+thin "$dir/tid.qslog" --tid TID0
+err '^records=340 lost=0 '
+err 'thread 2340,'
+equal "threads in the file" "$("$qslog" cat "$dir/tid.qslog" | cut -d ' ' -f 4 | sort -u)" "$tid0"
+thin "$dir/tids.qslog" --tid TID0,999999999 --tid TID1
+err '^records=2680 lost=0 '
 
 # One in ten: whole lines, whole spans.
 thin "$dir/sample.qslog" --sample 1/10
