@@ -7,6 +7,7 @@
 #   PEERS_KINDS="b"      only these kinds          PEERS_THREADS="1"   only this many threads
 #   PEERS_INSTALL=yes    install with apt what is missing; else it is named and left out
 #   PEERS_SECONDS=330    about how long it may take
+#   PEERS_PART=rates     only what each takes at given rates, and how much without loss
 #
 # For each kind and number of threads, every contestant runs in a process of its own
 # (peers/worker.c): the same loops, values and floor, compiled from bench_calls.c with its calls.
@@ -29,7 +30,6 @@ rounds=${PEERS_ROUNDS:-7}
 kinds=${PEERS_KINDS:-a b c span}
 thread_cnts=${PEERS_THREADS:-1 2}
 all_peers="spdlog-async spdlog-sync lttng uftrace perf bpftrace"
-rates="5000000 10000000"
 rate_seconds=2
 limit=${PEERS_SECONDS:-330}
 rates_share=$((limit / 4)) # of the time
@@ -223,43 +223,91 @@ heat() { # KIND THREADS UNTIL
 	done
 }
 
-paced() { # NAME RATE
-	local name=$1 issued consumer_us records lost bytes rate seconds app_us numbers
+# Kind b at a rate, without pauses; sets issued, lost and the result line, which is printed where
+# QUIET is not given.
+paced() { # NAME RATE SECONDS THREADS [QUIET]
+	local name=$1 consumer_us records bytes rate seconds app_us numbers
 
-	if ! worker_begin "$name" b 1 spread 1 || ! ask "$name" pace "$2" "$rate_seconds"; then
+	issued=0 lost=-1
+	if ! worker_begin "$name" b 1 spread 1 || ! ask "$name" pace "$2" "$3" "$4"; then
 		worker_gone "$name" 1
-		return
+		return 1
 	fi
 	read -r rate seconds app_us <<<"$answered"
-	worker_end "$name" || return
+	worker_end "$name" || return 1
 	numbers=$(awk -v b="$bytes" -v r="$records" -v a="$app_us" -v c="$consumer_us" \
 		'BEGIN { printf "%.2f %.4f %.4f", b / r, a, a + c / r }')
 	read -r bytes app_us numbers <<<"$numbers"
-	printf '%-13s %10s %10s %9s %9s %9s %10s %9s\n' "$name" "$2" "$rate" "$bytes" "$app_us" \
-		"$numbers" "$records" "$lost"
+	printf '%-13s %7s %10s %10s %9s %9s %9s %10s %9s\n' "$name" "$4" "$2" "$rate" "$bytes" \
+		"$app_us" "$numbers" "$records" "$lost"
+	# 95 %, or the threads themselves are not faster
+	reached=$(awk -v r="$rate" -v a="$2" 'BEGIN { print (r >= 0.95 * a) }')
+	result="result: bench=kernel tracer=${name%-kernel} threads=$4 rate=$rate seconds=$seconds"
+	result="$result app_cpu_us_per_record=$app_us total_cpu_us_per_record=$numbers"
+	result="$result bytes_per_record=$bytes lost=$lost"
 	case $name in
-	qslog-inproc)
-		say "result: bench=record mode=inproc kind=b threads=1 rate=$rate lost=$lost"
-		return ;;
+	qslog-inproc) result="result: bench=record mode=inproc kind=b threads=$4 rate=$rate lost=$lost" ;;
 	esac
-	say "result: bench=kernel tracer=${name%-kernel} threads=1 rate=$rate seconds=$seconds" \
-		"app_cpu_us_per_record=$app_us total_cpu_us_per_record=$numbers" \
-		"bytes_per_record=$bytes lost=$lost"
+	[ -n "${5:-}" ] || say "$result"
+}
+
+rates_head() {
+	printf '%-13s %7s %10s %10s %9s %9s %9s %10s %9s\n' who threads asked/s issued/s bytes/rec \
+		"app us" "total us" records lost
+}
+
+# What each can be asked for.
+rates_of() {
+	case $1 in
+	qslog-*) echo 1000000 5000000 10000000 ;;
+	lttng) echo 1000000 2000000 5000000 10000000 ;;
+	perf | bpftrace) echo 50000 200000 ;;
+	esac
 }
 
 rates_table() {
 	local name rate
 
 	say "# kind b, values spread over 64 bits, $rate_seconds s at a rate, without pauses"
-	printf '%-13s %10s %10s %9s %9s %9s %10s %9s\n' who asked/s issued/s bytes/rec "app us" \
-		"total us" records lost
-	for rate in $rates; do
-		for name in $contestants; do
+	rates_head
+	for name in $contestants; do
+		for rate in $(rates_of "$name"); do
 			if [ $SECONDS -ge "$limit" ]; then
 				say "# $name at $rate a second: not measured, for want of time"
 				continue
 			fi
-			case $name in lttng | qslog-*) paced "$name" "$rate" ;; esac
+			paced "$name" "$rate" "$rate_seconds" 1
+		done
+	done
+}
+
+# The highest rate at which all of it arrives, by halving; bench-kernel does it for qslog.
+searches() {
+	local name threads steps low high middle best
+
+	say "# the highest rate without loss, $rate_seconds s each, by halving"
+	rates_head
+	for name in $contestants; do
+		for threads in 1 2 4; do
+			case $name in
+			lttng) steps=(500000 1000000 1500000 2000000 3000000 4000000 5000000 6000000
+				8000000 10000000) ;;
+			perf | bpftrace) steps=(20000 50000 100000 150000 200000 300000 400000 600000) ;;
+			*) continue ;;
+			esac
+			low=0 high=${#steps[@]} best=
+			while [ $low -lt "$high" ] && [ $SECONDS -lt "$limit" ]; do
+				middle=$(((low + high) / 2))
+				if paced "$name" "${steps[middle]}" "$rate_seconds" "$threads" quiet &&
+					[ "$lost" = 0 ] && [ "$reached" = 1 ]; then
+					best=$result low=$((middle + 1))
+				else
+					high=$middle
+				fi
+			done
+			say "# $name, $threads threads: ${best:-losses at every rate}" |
+				sed 's/: result: .* rate=\([0-9]*\).*/: \1 a second without loss/'
+			[ -z "$best" ] || say "$best"
 		done
 	done
 }
@@ -333,9 +381,14 @@ main() {
 		contestants=${contestants/ lttng/}
 	} ;;
 	esac
-	head_print
-	heats
+	case ${PEERS_PART:-} in
+	rates) ;;
+	*)
+		head_print
+		heats ;;
+	esac
 	rates_table
+	[ "${PEERS_PART:-}" != rates ] || searches
 	say "# load at the end $(cut -d ' ' -f 1-3 /proc/loadavg)"
 	[ $failures = 0 ]
 }

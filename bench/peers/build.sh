@@ -74,7 +74,8 @@ compile() {
 	local name=$1 obj=$out/$1 source shim=(-I"$top/usdt")
 	shift
 
-	[ -z "$calls" ] || shim=(-I"$here/peers/shim" "-DPEER_CALLS=\"$calls\"")
+	[ -z "$calls" ] ||
+		shim=(-I"$here/peers/shim" -I"$top/usdt" "-DPEER_CALLS=\"$calls\"")
 	cc "${shim[@]}" -c "$here/bench_calls.c" -o "$obj.calls.o" || return 1
 	for source; do
 		case $source in

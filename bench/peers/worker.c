@@ -5,7 +5,7 @@
  * have several of them take turns:
  *
  *   round            bursts, each next to a burst of its floor, the consumer at rest in between
- *   pace RATE SECS   calls of kind b at a rate (bench_pace.h)
+ *   pace RATE SECS THREADS   calls of kind b at a rate of all together (bench_pace.h)
  *   end              everything is written, and counted
  *
  * Each answer is one line that begins with the command. ns of a round are the median of its bursts;
@@ -205,9 +205,9 @@ static void round_run(struct worker *w)
 /* --- At a rate */
 
 /* The application's time is less that of the same pacing without calls. */
-static int pace(struct worker *w, double rate, double seconds)
+static int pace(struct worker *w, double rate, double seconds, unsigned int threads)
 {
-	struct pace_plan plan = { .threads = w->thread_cnt, .rate = 0, .seconds = EMPTY_SECONDS,
+	struct pace_plan plan = { .threads = threads, .rate = 0, .seconds = EMPTY_SECONDS,
 				  .empty = true, .step = w->step };
 	struct pace_result loop, empty, paced;
 	double per_call, per_sleep = 0, cpu;
@@ -320,14 +320,15 @@ static int end(struct worker *w)
 static int commands(struct worker *w)
 {
 	double rate, seconds;
+	unsigned int threads;
 	char line[128];
 	int err = 0;
 
 	while (!err && fgets(line, sizeof(line), stdin)) {
 		if (strcmp(line, "round\n") == 0)
 			round_run(w);
-		else if (sscanf(line, "pace %lf %lf", &rate, &seconds) == 2)
-			err = pace(w, rate, seconds);
+		else if (sscanf(line, "pace %lf %lf %u", &rate, &seconds, &threads) == 3)
+			err = pace(w, rate, seconds, threads);
 		else if (strcmp(line, "end\n") == 0)
 			return end(w);
 		else
