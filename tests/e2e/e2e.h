@@ -64,6 +64,7 @@ enum expect {
 	EXPECT_CRASH,	 /* as SUM, or one more */
 	EXPECT_AT_LEAST, /* at_end <= delivered + lost */
 	EXPECT_PART,	 /* some are missing: order, no duplicates, no damage */
+	EXPECT_TORN,	 /* likewise, but the writer was killed: the tail may end amid a write */
 };
 struct counted {
 	uint64_t delivered, lost;

@@ -117,11 +117,11 @@ static void kill_application(void **state)
 
 /* --- Of the tracer */
 
-static uint64_t readable(const char *file, const struct shared *s)
+static uint64_t readable(const char *file, const struct shared *s, enum expect expect)
 {
 	struct counted counted;
 
-	counts_check(file, s, THREADS, EXPECT_PART, &counted);
+	counts_check(file, s, THREADS, expect, &counted);
 	return counted.delivered;
 }
 
@@ -142,13 +142,13 @@ static void tracer_kill(struct proc *app, const struct shared *s)
 	issued = shared_total(s) + random_below(KILL_WITHIN);
 	while (shared_total(s) < issued)
 		sched_yield();
-	before = readable(file, s); /* while it is being written */
+	before = readable(file, s, EXPECT_TORN); /* while it is being written */
 	issued = shared_total(s) + random_below(KILL_WITHIN);
 	while (shared_total(s) < issued)
 		sched_yield();
 	proc_kill(&tracer, SIGKILL);
 	assert_int_equal(proc_wait(&tracer), 128 + SIGKILL);
-	assert_true(readable(file, s) >= before);
+	assert_true(readable(file, s, EXPECT_TORN) >= before);
 	for (i = 0; i < THREADS; i++) /* a deadline: alarm(2) */
 		while (__atomic_load_n(&s->threads[i].listeners, __ATOMIC_RELAXED))
 			sched_yield();
