@@ -21,6 +21,7 @@
 #define RING_BYTES_MIN (1u << 20)
 #define RING_BYTES_MAX (1u << 30)
 #define FLUSH_MS_DEFAULT 100
+#define NICE_DEFAULT (-15)
 #define FLUSH_MS_MIN 10
 #define FLUSH_MS_MAX 60000
 #define SPAN_DURATION_NS_MAX 60e9
@@ -55,6 +56,8 @@ static const char usage_text[] =
 	"                         costs the program one to three microseconds each, on all levels\n"
 	"      --ring-size BYTES  size of the ring buffer from the kernel, power of two with K or M\n"
 	"                         (default: 32M)\n"
+	"      --nice N           the tracer's priority (-20 to 19; default: -15, so that on a busy machine\n"
+	"                         the program waits rather than that its records are lost)\n"
 	"      --flush-ms MS      how soon a quiet program's records are in the file (default: 100)\n"
 	"      --rotate-size BYTES    begin another FILE when it has this size (64K or more, with K M G T)\n"
 	"      --rotate-time TIME     or is this old (seconds, or with s m h d)\n"
@@ -84,7 +87,7 @@ static const char usage_text[] =
 
 enum { OPT_LIVE = 256, OPT_RING_SIZE, OPT_STRICT, OPT_FLUSH_MS, OPT_CHECK,
        OPT_ROTATE_SIZE, OPT_ROTATE_TIME, OPT_ROTATE_COUNT, OPT_MAX_FILES, OPT_SYNC, OPT_DROP_PRIVS,
-       OPT_EXE, OPT_TID, OPT_IMMEDIATE, OPT_MIN_DURATION, OPT_SAMPLE };
+       OPT_EXE, OPT_TID, OPT_NICE, OPT_IMMEDIATE, OPT_MIN_DURATION, OPT_SAMPLE };
 
 static int usage_error(const char *what, const char *value)
 {
@@ -253,6 +256,19 @@ static int sample_parse(const char *text, uint32_t *out)
 	return 0;
 }
 
+static int nice_parse(const char *text, int *out)
+{
+	char *end;
+	long value;
+
+	errno = 0;
+	value = strtol(text, &end, 10);
+	if (errno || end == text || *end || value < -20 || value > 19)
+		return usage_error("not a nice value from -20 to 19", text);
+	*out = (int)value;
+	return 0;
+}
+
 static int tag_add(struct options *o, const char *tag)
 {
 	const char **grown = realloc(o->tags, (o->tag_cnt + 2) * sizeof(*grown));
@@ -306,6 +322,8 @@ static int option_take(struct options *o, int option, const char *value)
 	case 'f':
 		o->follow = true;
 		return 0;
+	case OPT_NICE:
+		return nice_parse(value, &o->nice);
 	case OPT_IMMEDIATE:
 		o->immediate = true;
 		return 0;
@@ -365,6 +383,7 @@ int options_parse(struct options *o, int argc, char **argv)
 		{"tag", required_argument, NULL, 't'},
 		{"exe", required_argument, NULL, OPT_EXE},
 		{"follow", no_argument, NULL, 'f'},
+		{"nice", required_argument, NULL, OPT_NICE},
 		{"immediate", no_argument, NULL, OPT_IMMEDIATE},
 		{"tid", required_argument, NULL, OPT_TID},
 		{"min-duration", required_argument, NULL, OPT_MIN_DURATION},
@@ -391,6 +410,7 @@ int options_parse(struct options *o, int argc, char **argv)
 	memset(o, 0, sizeof(*o));
 	o->ring_bytes = RING_BYTES_DEFAULT;
 	o->flush_ms = FLUSH_MS_DEFAULT;
+	o->nice = NICE_DEFAULT;
 	while ((option = getopt_long(argc, argv, "+p:o:d:l:t:fqvhV", longs, NULL)) != -1) {
 		err = option_take(o, option, optarg);
 		if (err)

@@ -25,6 +25,7 @@ struct options {
 	unsigned int tid_cnt;
 	uint64_t duration_min_ns; /* --min-duration */
 	uint32_t sample;	/* --sample; 0: all */
+	int nice;		/* --nice */
 	uint32_t ring_bytes;	/* --ring-size */
 	uint32_t flush_ms;	/* --flush-ms */
 	bool live, quiet, strict;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -337,6 +338,8 @@ int session_open(struct session **out, const struct options *options, struct why
 	/* After the start of a command, which must not inherit them. */
 	if (!err)
 		err = signals_take(s, why);
+	/* All threads come from this one. Without CAP_SYS_NICE it stays as it is. */
+	(void)setpriority(PRIO_PROCESS, 0, options->nice);
 	if (!err)
 		err = kernel_open(&s->kernel, &kernel, why);
 	if (!err)
