@@ -112,6 +112,8 @@ enum trouble {
 /* Set before load. */
 struct trace_config {
 	__u32 selftest_tgid; /* hits of qslog:batch with SELFTEST_KEY by it are counted, no more */
+	__u32 snapshot; /* 1: what arenas hold is taken, and nothing before it is a loss */
+	__u32 pad;
 	__u32 harvest_by_signal; /* 1: sched_process_exit comes too late on this kernel */
 	__u32 exes;	     /* 1: some files are FILE_EXE */
 	__u32 follow;	     /* 1: some processes are PROCESS_FOLLOW */

@@ -285,7 +285,8 @@ static __always_inline int chunk_copy(struct copy *c, struct arena_state *state,
 		bpf_ringbuf_discard(chunk, BPF_RB_NO_WAKEUP);
 		return -2;
 	}
-	based = state->flags & CHUNK_BASELINE && place->sent == state->base;
+	based = (state->flags & CHUNK_BASELINE && place->sent == state->base) ||
+		(config.snapshot && from != place->sent);
 	chunk->data_bytes = bytes;
 	chunk->entry = c->entry;
 	chunk->flags = (from != place->sent || based ? CHUNK_RESYNC : 0) |
@@ -299,7 +300,7 @@ static __always_inline int chunk_copy(struct copy *c, struct arena_state *state,
 	chunk->key = last_life ? c->life.last_key : c->head.key;
 	chunk->from = from;
 	chunk->from_records = from != place->sent ? place->records : state->base_records;
-	chunk->base_records = state->base_records;
+	chunk->base_records = config.snapshot ? chunk->from_records : state->base_records;
 	chunk->dropped = last_life ? c->life.born_dropped : c->head.dropped;
 	bpf_ringbuf_submit(chunk, BPF_RB_NO_WAKEUP);
 	place->sent = place->from = from + bytes;

@@ -184,6 +184,7 @@ static int programs_load(struct kernel *k, const char *ends, struct why *why)
 	if (!k->skel)
 		return why_set(why, -errno, "cannot open the BPF object: %s", strerror(errno));
 	k->skel->rodata->config.selftest_tgid = (uint32_t)getpid();
+	k->skel->rodata->config.snapshot = k->options.snapshot;
 	k->skel->rodata->config.room_bytes =
 		k->options.ring_bytes - (k->options.ring_bytes / 2 < HARVEST_ROOM_BYTES ?
 					 k->options.ring_bytes / 2 : HARVEST_ROOM_BYTES);
@@ -517,7 +518,7 @@ int kernel_pull(struct kernel *k, bool baseline)
 int kernel_attach_batch(struct kernel *k, const struct probe_target *target, uint32_t file,
 			struct probe_link **link, struct why *why)
 {
-	return probe_attach_batch(&k->programs, target, file, link, why);
+	return k->options.snapshot ? 0 : probe_attach_batch(&k->programs, target, file, link, why);
 }
 
 int kernel_attach_module(struct kernel *k, const struct probe_target *target, uint32_t file,

@@ -20,6 +20,7 @@ struct kernel;
 struct kernel_options {
 	uint32_t ring_bytes; /* power of two, multiple of the page size */
 	bool libbpf_messages;
+	bool snapshot;	/* batches are not taken: what arenas hold is, by kernel_pull() or at the end */
 	bool immediate; /* each record is copied, and the tracer woken, as it is written */
 	const char *ends; /* as on older kernels, whatever this one is: see kernel_ends.h; or NULL */
 	bool exes;   /* kernel_file_add() will have files with FILE_EXE */

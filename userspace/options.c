@@ -52,6 +52,9 @@ static const char usage_text[] =
 	"      --sample N         record one in N: of span lines (by their trace ids, the same in all\n"
 	"                         processes), of outermost spans with all in them, of other logs\n"
 	"      --live             print the records as text on standard output as they come\n"
+	"      --snapshot         write nothing until SIGUSR1, or the end of a process: then the newest\n"
+	"                         records that memory still holds; %n in FILE is the dump's number,\n"
+	"                         without it each dump replaces the one before\n"
 	"      --immediate        each record traps into the kernel by itself and is in the file at once;\n"
 	"                         costs the program one to three microseconds each, on all levels\n"
 	"      --ring-size BYTES  size of the ring buffer from the kernel, power of two with K or M\n"
@@ -87,7 +90,7 @@ static const char usage_text[] =
 
 enum { OPT_LIVE = 256, OPT_RING_SIZE, OPT_STRICT, OPT_FLUSH_MS, OPT_CHECK,
        OPT_ROTATE_SIZE, OPT_ROTATE_TIME, OPT_ROTATE_COUNT, OPT_MAX_FILES, OPT_SYNC, OPT_DROP_PRIVS,
-       OPT_EXE, OPT_TID, OPT_NICE, OPT_IMMEDIATE, OPT_MIN_DURATION, OPT_SAMPLE };
+       OPT_EXE, OPT_TID, OPT_NICE, OPT_SNAPSHOT, OPT_IMMEDIATE, OPT_MIN_DURATION, OPT_SAMPLE };
 
 static int usage_error(const char *what, const char *value)
 {
@@ -324,6 +327,9 @@ static int option_take(struct options *o, int option, const char *value)
 		return 0;
 	case OPT_NICE:
 		return nice_parse(value, &o->nice);
+	case OPT_SNAPSHOT:
+		o->snapshot = true;
+		return 0;
 	case OPT_IMMEDIATE:
 		o->immediate = true;
 		return 0;
@@ -384,6 +390,7 @@ int options_parse(struct options *o, int argc, char **argv)
 		{"exe", required_argument, NULL, OPT_EXE},
 		{"follow", no_argument, NULL, 'f'},
 		{"nice", required_argument, NULL, OPT_NICE},
+		{"snapshot", no_argument, NULL, OPT_SNAPSHOT},
 		{"immediate", no_argument, NULL, OPT_IMMEDIATE},
 		{"tid", required_argument, NULL, OPT_TID},
 		{"min-duration", required_argument, NULL, OPT_MIN_DURATION},
@@ -432,6 +439,10 @@ int options_parse(struct options *o, int argc, char **argv)
 		return usage_error("-f needs a process to begin with: -p, --exe or a command", NULL);
 	if (!o->pid_cnt && !o->command && !o->exe_cnt && !o->check)
 		return usage_error("what is to be traced? Give -p PID, --exe PATH or -- COMMAND", NULL);
+	if (o->snapshot && (o->live || o->immediate || o->follow || o->exe_cnt || o->duration_min_ns || o->rotation.bytes ||
+			    o->rotation.seconds || o->rotation.records || o->rotation.max_files))
+		return usage_error("--snapshot goes with none of --live, --immediate, -f, --exe, --min-duration, "
+				   "--rotate-* and --max-files", NULL);
 	return 0;
 }
 

@@ -29,6 +29,7 @@ struct options {
 	uint32_t ring_bytes;	/* --ring-size */
 	uint32_t flush_ms;	/* --flush-ms */
 	bool live, quiet, strict;
+	bool snapshot;		/* --snapshot */
 	bool immediate;		/* --immediate */
 	struct writer_rotation rotation; /* --rotate-*, --max-files */
 	enum writer_sync sync;		 /* --sync */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,6 +31,7 @@
 #include "sandbox.h"
 #include "targets.h"
 #include "trace_output.h"
+#include "trace_snapshot.h"
 
 #define CONSUME_BYTES (4 << 20)	/* of chunks between two looks at the other events */
 #define STATUS_MS 500
@@ -43,6 +45,7 @@ struct session {
 	struct privilege_user user; /* with --drop-privs */
 	bool launched;
 	struct writer *writer;
+	struct trace_snapshot snapshot;
 	struct ingest *ingest;
 	struct live *live;
 	struct writer_totals totals;
@@ -204,6 +207,8 @@ static int signals_take(struct session *s, struct why *why)
 	sigset_t set;
 
 	sigemptyset(&set);
+	if (s->options->snapshot)
+		sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
@@ -223,13 +228,13 @@ static void output_name(struct session *s)
 	if (s->options->output)
 		snprintf(s->output, sizeof(s->output), "%s", s->options->output);
 	else if (t)
-		snprintf(s->output, sizeof(s->output), "%s.%d.qslog", target_facts(t)->name,
-			 (int)target_pid(t));
+		snprintf(s->output, sizeof(s->output), "%s.%d.%sqslog", target_facts(t)->name,
+			 (int)target_pid(t), s->options->snapshot ? "%n." : "");
 	else
 		snprintf(s->output, sizeof(s->output), "%s.qslog", slash ? slash + 1 : exe);
 }
 
-static int output_open(struct session *s, struct why *why)
+static int ingest_begin(struct session *s)
 {
 	const struct ingest_filter filter = {
 		.level_min = s->options->level,
@@ -238,17 +243,35 @@ static int output_open(struct session *s, struct why *why)
 		.duration_min_ns = s->options->duration_min_ns,
 		.sample = s->options->sample,
 	};
+	int err = ingest_open(&s->ingest, s->writer, &filter);
+
+	targets_ingest(s->targets, s->writer, s->ingest);
+	return err;
+}
+
+static int output_open(struct session *s, struct why *why)
+{
 	int err;
 
 	targets_counter_set(s->targets, s->counter_kind);
 	output_name(s);
-	s->trace_output = (struct trace_output){s->output, session_say, s, s->options->quiet,
-						s->options->drop_user ? &s->user : NULL};
+	s->trace_output = (struct trace_output){
+		.path = s->output,
+		.say = session_say,
+		.arg = s,
+		.quiet = s->options->quiet,
+		.owner = s->options->drop_user ? &s->user : NULL,
+	};
+	if (s->options->snapshot) {
+		err = trace_snapshot_open(&s->snapshot, s->output,
+					  target_pid(targets_first(s->targets)),
+					  s->counter_kind ? s->counter_kind : COUNTER_KIND);
+		return err ? why_set(why, err, "the clock cannot be read: %s", strerror(-err)) : 0;
+	}
 	err = trace_output_open(&s->writer, &s->trace_output, s->options, s->counter_kind, why);
 	if (err)
 		return err;
-	err = ingest_open(&s->ingest, s->writer, &filter);
-	targets_ingest(s->targets, s->writer, s->ingest);
+	err = ingest_begin(s);
 	if (!err && s->options->live)
 		err = live_open(&s->live, s->writer);
 	return err;
@@ -279,6 +302,7 @@ static int targets_start(struct session *s, struct why *why)
 	const struct options *o = s->options;
 	const struct targets_options options = {
 		.level = o->level, .follow = o->follow, .exes = o->exe_cnt != 0,
+		.snapshot = o->snapshot,
 		.say = session_say, .arg = s,
 	};
 	unsigned int i;
@@ -313,6 +337,7 @@ int session_open(struct session **out, const struct options *options, struct why
 	struct session *s = calloc(1, sizeof(*s));
 	struct kernel_options kernel = {
 		.ring_bytes = options->ring_bytes,
+		.snapshot = options->snapshot,
 		.immediate = options->immediate,
 		.libbpf_messages = options->verbose >= 2,
 		.ends = getenv("QSLOG_TRACE_HARVEST"), /* for tests */
@@ -464,6 +489,144 @@ static bool signal_take(struct session *s)
 	return false;
 }
 
+static enum session_end ended_how(const struct session *s)
+{
+	return targets_ever(s->targets) > 1 ? SESSION_TARGETS_ENDED :
+	       targets_executed(s->targets) ? SESSION_TARGET_EXECUTED : SESSION_TARGET_ENDED;
+}
+
+static void consume_all(struct session *s)
+{
+	while (kernel_consume(s->kernel, CONSUME_BYTES) > 0)
+		;
+}
+
+/* --- Snapshots: the ring buffer is empty but for what a process left that has ended, and for what a
+ * dump asks for. */
+
+/* What memory holds, as far as the ring buffer has room for it at a time. */
+static void dump_pull(struct session *s)
+{
+	uint64_t before[TROUBLE_COUNT], after[TROUBLE_COUNT];
+	int round;
+
+	for (round = 0; round < FINISH_ROUNDS; round++) {
+		kernel_troubles(s->kernel, before);
+		if (kernel_pull(s->kernel, false))
+			return;
+		consume_all(s);
+		kernel_troubles(s->kernel, after);
+		if (before[TROUBLE_RING_FULL] == after[TROUBLE_RING_FULL])
+			return;
+	}
+}
+
+static int dump_write(struct session *s, struct writer_totals *totals, struct why *why)
+{
+	int err = trace_output_open(&s->writer, &s->trace_output, s->options, s->counter_kind, why);
+
+	if (err)
+		return err;
+	err = ingest_begin(s);
+	if (!err) {
+		consume_all(s); /* of those that have ended */
+		targets_window_end(s->targets);
+		dump_pull(s);
+		targets_settle(s->targets);
+	}
+	targets_forget(s->targets);
+	totals->error = writer_close(s->writer, totals);
+	s->writer = NULL;
+	ingest_close(s->ingest);
+	s->ingest = NULL;
+	return err ? err : totals->error;
+}
+
+static void dump(struct session *s)
+{
+	struct writer_totals totals;
+	struct why why = {""};
+	int err = trace_snapshot_begin(&s->snapshot, &s->trace_output);
+
+	if (!err) {
+		err = dump_write(s, &totals, &why);
+		err = trace_snapshot_end(&s->snapshot, err, &totals);
+	}
+	status_clear(s);
+	if (err)
+		fprintf(stderr, "qslog-trace: no dump %s: %s\n", s->snapshot.path,
+			why.text[0] ? why.text : strerror(-err));
+	else if (!s->options->quiet)
+		fprintf(stderr, "qslog-trace: dump of %llu records in %s\n",
+			(unsigned long long)totals.records, s->snapshot.path);
+}
+
+/* True: the session is to end. */
+static bool snapshot_signal_take(struct session *s, bool *wanted)
+{
+	struct signalfd_siginfo taken;
+	bool ends = false;
+
+	while (read(s->signals, &taken, sizeof(taken)) == (ssize_t)sizeof(taken)) {
+		if (taken.ssi_signo == SIGUSR1)
+			*wanted = true;
+		else
+			ends = true;
+	}
+	return ends;
+}
+
+static bool ring_has_some(const struct session *s)
+{
+	struct pollfd ring = {kernel_epoll_fd(s->kernel), POLLIN, 0};
+
+	return poll(&ring, 1, 0) > 0;
+}
+
+static int snapshot_run(struct session *s, enum session_end *end, struct why *why)
+{
+	const uint64_t deadline = s->options->duration_ms ?
+				  s->started_ms + s->options->duration_ms : UINT64_MAX;
+	struct epoll_event events[4];
+	uint64_t expirations, now, noted = 0;
+	bool wanted, ends;
+	int i, n;
+
+	for (;;) {
+		now = monotonic_ms();
+		if (now >= deadline) {
+			*end = SESSION_DURATION;
+			return 0;
+		}
+		kernel_sleeps(s->kernel, true);
+		n = epoll_wait(s->epoll, events, 4,
+			       deadline - now < 1000 ? (int)(deadline - now) : 1000);
+		if (n < 0 && errno != EINTR)
+			return why_set(why, -errno, "epoll_wait: %s", strerror(errno));
+		wanted = ends = false;
+		for (i = 0; i < n; i++) {
+			if (events[i].data.fd == s->timer)
+				(void)!read(s->timer, &expirations, sizeof(expirations));
+			else if (events[i].data.fd == s->signals)
+				ends = snapshot_signal_take(s, &wanted);
+			else if (events[i].data.fd == targets_fd(s->targets))
+				targets_ended_look(s->targets);
+		}
+		if (wanted || ring_has_some(s))
+			dump(s);
+		targets_follow(s->targets, true);
+		if (ends || !targets_cnt(s->targets)) {
+			*end = ends ? SESSION_INTERRUPTED : ended_how(s);
+			return 0;
+		}
+		if (now - noted >= 1000) {
+			noted = now;
+			trace_snapshot_note(&s->snapshot);
+			targets_tick(s->targets, now);
+		}
+	}
+}
+
 int session_run(struct session *s, enum session_end *end, struct why *why)
 {
 	const uint64_t deadline = s->options->duration_ms ?
@@ -471,6 +634,8 @@ int session_run(struct session *s, enum session_end *end, struct why *why)
 	struct epoll_event events[4];
 	int i, n, timeout = -1;
 
+	if (s->options->snapshot)
+		return snapshot_run(s, end, why);
 	for (;;) {
 		uint64_t now = monotonic_ms();
 
@@ -500,21 +665,13 @@ int session_run(struct session *s, enum session_end *end, struct why *why)
 			}
 		}
 		if (!targets_cnt(s->targets) && !targets_expect_more(s->targets)) {
-			*end = targets_ever(s->targets) > 1 ? SESSION_TARGETS_ENDED :
-			       targets_executed(s->targets) ? SESSION_TARGET_EXECUTED :
-							      SESSION_TARGET_ENDED;
+			*end = ended_how(s);
 			return 0;
 		}
 	}
 }
 
 /* --- Finish */
-
-static void consume_all(struct session *s)
-{
-	while (kernel_consume(s->kernel, CONSUME_BYTES) > 0)
-		;
-}
 
 /* What is still in the arenas of processes that go on. */
 static void drain(struct session *s)
@@ -544,6 +701,10 @@ int session_finish(struct session *s, struct writer_totals *totals, struct why *
 	int err, live_err = 0;
 
 	status_clear(s);
+	if (s->options->snapshot) {
+		*totals = s->snapshot.totals;
+		return 0;
+	}
 	consume_all(s);
 	if (targets_cnt(s->targets) || targets_expect_more(s->targets))
 		drain(s);
@@ -577,12 +738,14 @@ void session_troubles_print(const struct session *s)
 
 void session_filtered(const struct session *s, struct ingest_filtered *out)
 {
-	ingest_filtered_get(s->ingest, out);
+	memset(out, 0, sizeof(*out));
+	if (s->ingest)
+		ingest_filtered_get(s->ingest, out);
 }
 
 const struct ingest_losses *session_losses(const struct session *s)
 {
-	return ingest_losses_get(s->ingest);
+	return s->ingest ? ingest_losses_get(s->ingest) : NULL;
 }
 
 void session_close(struct session *s)

@@ -40,7 +40,7 @@ void session_troubles_print(const struct session *s);
 /* What filters left out. */
 struct ingest_filtered;
 void session_filtered(const struct session *s, struct ingest_filtered *out);
-/* What was lost, by thread and cause. */
+/* What was lost, by thread and cause; NULL with --snapshot. */
 struct ingest_losses;
 const struct ingest_losses *session_losses(const struct session *s);
 

@@ -462,6 +462,12 @@ int target_ingest(struct target *t, struct writer *writer, struct ingest *ingest
 	return err;
 }
 
+void target_ingest_end(struct target *t)
+{
+	ingest_process_remove(t->process);
+	t->process = NULL;
+}
+
 void target_window(struct target *t, uint64_t since, uint64_t until)
 {
 	t->since = since;

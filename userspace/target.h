@@ -84,6 +84,7 @@ void target_window(struct target *t, uint64_t since, uint64_t until);
 
 /* Adds the process to the writer and the ingest. NULL before. */
 int target_ingest(struct target *t, struct writer *writer, struct ingest *ingest);
+void target_ingest_end(struct target *t);
 struct ingest_process *target_ingest_process(const struct target *t);
 /* What the ingest calls the registry: the runtime of a file, that may have been loaded repeatedly. */
 uint32_t target_runtime(struct target *t, uint32_t file, uint32_t instance);

@@ -532,6 +532,8 @@ int targets_attach(struct targets *ts, struct kernel *k, struct why *why)
 	if (err)
 		return why_set(why, err, "cannot read the arenas of the process: %s",
 			       strerror(-err));
+	if (ts->options.snapshot) /* what they have now is told from later by its time */
+		targets_forget(ts);
 	err = processes_listen(ts, why);
 	ts->since = ts->counter_kind ? counter_read(ts->counter_kind) : 0;
 	window_set(ts);
@@ -606,7 +608,7 @@ static struct member *member_stranger(struct targets *ts, const struct chunk *ch
 static bool member_ingest(struct targets *ts, struct member *m)
 {
 	return target_ingest_process(m->target) ||
-	       target_ingest(m->target, ts->writer, ts->ingest) == 0;
+	       (ts->ingest && target_ingest(m->target, ts->writer, ts->ingest) == 0);
 }
 
 struct target *targets_of(struct targets *ts, const struct chunk *chunk)
@@ -826,6 +828,8 @@ static bool arena_settle(void *arg, const struct arena_id *id, const struct aren
 		return id->process <= ts->reaped;
 	if (!settling->all && !m->drained)
 		return false;
+	if (ts->options.snapshot && !state->sent) /* nothing of it could be taken: not in the dump */
+		return true;
 	if (!member_ingest(ts, m))
 		return false;
 	runtime = target_runtime(m->target, id->registry, id->instance);
@@ -937,6 +941,33 @@ void targets_mute(struct targets *ts)
 	probed_files_mute(ts->target_options.files);
 	for (i = 0; i < ts->cnt; i++)
 		target_mute(ts->members[i].target);
+}
+
+static bool arena_forget(void *arg, const struct arena_id *id, const struct arena_state *state)
+{
+	(void)arg;
+	(void)id;
+	(void)state;
+	return true;
+}
+
+void targets_window_end(struct targets *ts)
+{
+	if (ts->counter_kind)
+		ts->until = counter_read(ts->counter_kind);
+	window_set(ts);
+}
+
+void targets_forget(struct targets *ts)
+{
+	unsigned int i;
+
+	for (i = 0; i < ts->cnt; i++)
+		target_ingest_end(ts->members[i].target);
+	targets_ingest(ts, NULL, NULL);
+	ts->until = UINT64_MAX;
+	window_set(ts);
+	(void)kernel_arenas(ts->kernel, arena_forget, NULL);
 }
 
 void targets_settle(struct targets *ts)

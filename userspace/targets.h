@@ -22,6 +22,7 @@ struct targets_options {
 	uint8_t level; /* enum qslog_level: lowest recorded */
 	bool follow;   /* children, and what is executed, too */
 	bool exes;     /* targets_exe() will be called */
+	bool snapshot; /* there is an ingest only while a dump is written */
 	/* A line for the user; NULL: nobody listens. */
 	void (*say)(void *arg, const char *format, va_list args);
 	void *arg;
@@ -80,6 +81,10 @@ bool targets_executed(const struct targets *ts);
 
 /* The file ends now: levels off, and what processes that go on still have is taken. */
 void targets_mute(struct targets *ts);
+/* For a dump: what is recorded from now on is not in it. */
+void targets_window_end(struct targets *ts);
+/* A dump is written: the next one is another file, and has what memory holds then. */
+void targets_forget(struct targets *ts);
 /* Everything has been consumed: what is missing is counted. */
 void targets_settle(struct targets *ts);
 

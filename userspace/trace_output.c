@@ -82,7 +82,14 @@ int trace_output_open(struct writer **out, struct trace_output *t, const struct 
 		o.owner_uid = (uid_t)strtoul(uid, NULL, 10);
 		o.owner_gid = (gid_t)strtoul(gid, NULL, 10);
 	}
-	err = recover_predecessor(t->path, rotates(&options->rotation));
+	if (t->dump) {
+		memset(&o.rotation, 0, sizeof(o.rotation));
+		o.tail = false;
+		o.scale = t->scale;
+		o.pairs = t->pairs;
+		o.pair_cnt = t->pair_cnt;
+	}
+	err = t->dump ? 0 : recover_predecessor(t->path, rotates(&options->rotation));
 	if (!err)
 		err = writer_open(out, &o);
 	if (err == -EBUSY)

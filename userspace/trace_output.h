@@ -15,6 +15,11 @@ struct trace_output {
 	void (*say)(void *arg, const char *format, va_list args); /* a line */
 	void *arg;
 	bool quiet; /* errors only */
+	/* A dump, under a name of its own: no predecessor, no rotation, no tail. */
+	bool dump;
+	const struct clock_scale *scale;
+	const struct clock_pair *pairs; /* of the time before */
+	uint32_t pair_cnt;
 	const struct privilege_user *owner; /* of the file; NULL: who called sudo, or this user */
 };
 

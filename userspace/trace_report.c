@@ -40,7 +40,7 @@ static void thread_losses_print(const struct ingest_losses *losses)
 {
 	uint32_t i;
 
-	for (i = 0; i < losses->cnt; i++) {
+	for (i = 0; losses && i < losses->cnt; i++) {
 		const struct ingest_loss *loss = &losses->list[i];
 
 		fprintf(stderr, "qslog-trace: process %u, ", loss->pid);
