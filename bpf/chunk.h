@@ -15,6 +15,8 @@
 #include "qslog_abi.h"
 
 #define CHUNK_DATA_MAX QSLOG_BATCH_BYTES /* bytes of records in one chunk */
+#define ARENAS_MAX 65536	/* of all processes whose state is kept */
+#define PROC_ARENAS_MAX 16384	/* of one: none can take the room of all */
 
 enum chunk_entry {
 	CHUNK_PUSH = 0,	   /* qslog:batch */
@@ -91,6 +93,8 @@ struct proc_entry {
 	__u64 no_arena;	 /* records of threads that could get no arena, and how many before the tracer came */
 	__u64 no_arena_base;
 	__u64 untracked; /* records in arenas that found no place in the map of states */
+	__u32 arenas;	 /* that have one */
+	__u32 pad;
 };
 
 /* Why something could not be done; a per-CPU counter each. */

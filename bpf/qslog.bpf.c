@@ -35,7 +35,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, ARENAS_MAX);
 	__type(key, struct arena_id);
 	__type(value, struct arena_state);
 } arenas SEC(".maps");
@@ -336,9 +336,17 @@ static long chunk_step_sleepable(__u32 index, struct chunk_loop *loop)
 static __always_inline struct arena_state *state_get(struct copy *c)
 {
 	struct arena_state *state = bpf_map_lookup_elem(&arenas, &c->id);
+	__u32 tgid = c->tgid;
+	struct proc_entry *proc;
 
 	if (state)
 		return state;
+	proc = bpf_map_lookup_elem(&procs, &tgid);
+	if (!proc || proc->arenas >= PROC_ARENAS_MAX) {
+		trouble_count(TROUBLE_STATE_FULL);
+		return NULL;
+	}
+	__sync_fetch_and_add(&proc->arenas, 1);
 	/* Those that were there before the tracer got their state from the baseline; so this one
 	 * is new, and everything in it, from position 0 on, is to be accounted for. */
 	bpf_map_update_elem(&arenas, &c->id, (const void *)&state_zero, BPF_NOEXIST);
@@ -538,6 +546,8 @@ static __always_inline long registry_walk(__u32 index, struct walk *w, const boo
 	}
 	w->table = registry.table;
 	w->no_arena += registry.lost;
+	if (registry.arena_cnt > PROC_ARENAS_MAX) /* others have no state, and whoever runs this no time */
+		registry.arena_cnt = PROC_ARENAS_MAX;
 	if (sleepable)
 		bpf_loop(registry.arena_cnt, walk_pull, w, 0);
 	else

@@ -19,6 +19,10 @@
 
 #define SITES_MAX 1048576u   /* of one process: a hostile one may invent addresses */
 #define STREAMS_MAX 4194304u /* arenas of one process */
+/* Records of one process that it can say are lost: a claim must not make the sum over processes
+ * overflow, and hide what others have lost. */
+#define LOST_MAX (UINT64_C(1) << 48)
+#define CARRIES_BYTES_MAX (64u << 20) /* of one process: beginnings of records whose rest has not come */
 
 struct ingest {
 	struct writer *writer;
@@ -68,6 +72,8 @@ struct ingest_process {
 	struct stream *streams;
 	uint32_t stream_cnt, stream_cap;
 	struct hash_index stream_index;
+	uint64_t carries_bytes;
+	uint64_t lost; /* of all causes, at most LOST_MAX */
 	struct site *sites;
 	uint32_t site_cnt, site_cap;
 	struct hash_index site_index;
@@ -434,6 +440,11 @@ static int stream_thread(struct ingest_process *p, struct stream *s, uint32_t ti
 	return 0;
 }
 
+static uint64_t loss_bounded(const struct ingest_process *p, uint64_t count)
+{
+	return count < LOST_MAX - p->lost ? count : LOST_MAX - p->lost;
+}
+
 static int stream_loss(struct ingest_process *p, struct stream *s, enum loss_cause cause,
 		       uint64_t count)
 {
@@ -441,8 +452,9 @@ static int stream_loss(struct ingest_process *p, struct stream *s, enum loss_cau
 
 	if (s->unwanted)
 		return 0;
+	count = loss_bounded(p, count);
+	p->lost += count;
 	err = count ? writer_loss(p->in->writer, s->thread, cause, count) : 0;
-
 	if (err == -ENOMEM) {
 		s->owed += count;
 		err = 0;
@@ -557,13 +569,22 @@ static uint32_t records_take(struct ingest_process *p, struct stream *s, const u
 	return at;
 }
 
-static int carry_append(struct stream *s, const void *data, uint32_t bytes)
+/* The first word, which is there at the first call, says how much room the record takes. */
+static int carry_append(struct ingest_process *p, struct stream *s, const void *data, uint32_t bytes)
 {
-	if (!s->carry) {
-		s->carry = malloc(QSLOG_RECORD_BYTES_MAX);
-		if (!s->carry)
+	uint32_t size = record_bytes(s->carry_bytes ? s->carry : data);
+
+	if (size > s->carry_cap) {
+		void *grown;
+
+		if (p->carries_bytes + (size - s->carry_cap) > CARRIES_BYTES_MAX)
+			return -ENOSPC;
+		grown = realloc(s->carry, size);
+		if (!grown)
 			return -ENOMEM;
-		s->carry_cap = QSLOG_RECORD_BYTES_MAX;
+		p->carries_bytes += size - s->carry_cap;
+		s->carry = grown;
+		s->carry_cap = size;
 	}
 	memcpy((char *)s->carry + s->carry_bytes, data, bytes);
 	s->carry_bytes += bytes;
@@ -578,7 +599,7 @@ static uint32_t carry_complete(struct ingest_process *p, struct stream *s, const
 	uint32_t size = record_bytes(s->carry), missing = size - s->carry_bytes;
 	uint32_t take = missing < bytes ? missing : bytes;
 
-	*err = carry_append(s, data, take);
+	*err = carry_append(p, s, data, take);
 	if (!*err && take == missing) {
 		s->carry_bytes = 0;
 		*err = record_take(p, s, s->carry, size);
@@ -645,7 +666,7 @@ int ingest_batch(struct ingest_process *p, const struct ingest_batch *b)
 		took = records_take(p, s, data, bytes, &err);
 		first = first ? first : err;
 		if (bytes > took) {
-			err = carry_append(s, data + took / 8, bytes - took);
+			err = carry_append(p, s, data + took / 8, bytes - took);
 			if (err)
 				stream_break(s);
 			first = first ? first : err;
@@ -716,19 +737,22 @@ int ingest_arena_end(struct ingest_process *p, uint32_t registry, uint32_t arena
 
 int ingest_process_loss(struct ingest_process *p, enum loss_cause cause, uint64_t lost)
 {
-	uint64_t *before = &p->lost_by[cause];
+	uint64_t *before = &p->lost_by[cause], more;
 	int thread, err;
 
 	if (lost <= *before)
 		return 0;
+	more = loss_bounded(p, lost - *before);
+	if (!more)
+		return 0;
 	thread = writer_thread_add(p->in->writer, p->process, 0, UINT64_MAX, "");
 	if (thread < 0)
 		return thread;
-	err = writer_loss(p->in->writer, (uint32_t)thread, cause, lost - *before);
+	err = writer_loss(p->in->writer, (uint32_t)thread, cause, more);
 	if (err)
 		return err;
-	ingest_losses_add(&p->in->losses, (uint32_t)thread, p->source.pid, 0, cause,
-			  lost - *before);
+	p->lost += more;
+	ingest_losses_add(&p->in->losses, (uint32_t)thread, p->source.pid, 0, cause, more);
 	*before = lost;
 	return 0;
 }

@@ -25,7 +25,7 @@
 
 #include "proc_maps.h"
 
-#define MAPS_BYTES_MAX (256u << 20)
+#define MAPS_BYTES_MAX (64u << 20)
 #define DELETED " (deleted)"
 
 static int file_read_all(int fd, char **out, size_t *len)

@@ -24,7 +24,7 @@
 /* Bounds on what a hostile process can make a resolver keep. */
 #define SITE_RESOLVER_IMAGES_MAX 1024u	      /* ELF files in memory, unloaded ones included */
 #define SITE_RESOLVER_FAILURES_MAX 4096u      /* addresses remembered not to be sites */
-#define SITE_RESOLVER_BYTES_MAX (256u << 20) /* formats and strings */
+#define SITE_RESOLVER_BYTES_MAX (64u << 20) /* formats and strings */
 
 struct site_resolver;
 
