@@ -105,6 +105,8 @@ look() { # look build|check|fuzz
 		[ "$1" = check ] && need cmocka compiles "$CC" c stdarg.h stddef.h stdint.h setjmp.h cmocka.h
 	fi
 	[ "$1" = check ] && need python3 have python3
+	[ "$1" = check ] && need bpftrace have bpftrace
+	[ "$1" = check ] && need perf perf version
 	[ "$1" = check ] && need c++ compiles "$CXX" c++ cstdint
 	[ "$1" != build ] && [ "$1" != vm ] && need fuzzer fuzz_links
 	if [ "$1" = vm ]; then
@@ -139,6 +141,15 @@ fuzzer_packages_apt() {
 	echo "libclang-rt-${version:-14}-dev"
 }
 
+perf_packages_apt() {
+	# Debian; Ubuntu has it with the kernel's tools.
+	if [ -n "$(apt-cache show linux-perf 2>/dev/null)" ]; then
+		echo linux-perf
+	else
+		echo linux-tools-common linux-tools-generic
+	fi
+}
+
 package_of() { # package_of MANAGER KEY
 	case $1:$2 in
 	apt:cc) echo gcc libc6-dev linux-libc-dev ;;
@@ -151,6 +162,7 @@ package_of() { # package_of MANAGER KEY
 	apt:libzstd) echo libzstd-dev ;;
 	apt:xxhash) echo libxxhash-dev ;;
 	apt:cmocka) echo libcmocka-dev ;;
+	apt:perf) perf_packages_apt ;;
 	apt:qemu) echo qemu-system-x86 ;;
 	apt:fuzzer) fuzzer_packages_apt ;;
 	apt:arm64-gcc) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;;

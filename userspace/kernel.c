@@ -14,6 +14,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "chunk_batch.h"
 #include "elf_notes.h"
 #include "kernel_ends.h"
 #include "privilege.h"
@@ -115,8 +116,8 @@ static int chunk_received(void *arg, void *data, size_t bytes)
 	struct kernel *k = arg;
 	const struct chunk *chunk = data;
 
-	if (bytes < sizeof(*chunk) || chunk->data_bytes > bytes - sizeof(*chunk))
-		return 0; /* the BPF side never does that */
+	if (!chunk_whole(data, bytes))
+		return 0;
 	k->consumed += chunk->data_bytes;
 	if (chunk->entry == CHUNK_PROCESS)
 		event_received(k, chunk);

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "chunk_batch.h"
 #include "counter.h"
 #include "ingest.h"
 #include "kernel.h"
@@ -144,19 +145,7 @@ static void session_chunk(void *arg, const struct chunk *chunk)
 {
 	struct session *s = arg;
 	struct target *t = targets_of(s->targets, chunk);
-	struct ingest_batch batch = {
-		.arena = chunk->arena,
-		.tid = chunk->tid,
-		.key = chunk->key,
-		.from = chunk->from,
-		.data = chunk->data,
-		.bytes = chunk->data_bytes,
-		.resync = chunk->flags & CHUNK_RESYNC,
-		.baseline = chunk->flags & CHUNK_BASELINE,
-		.from_records = chunk->from_records,
-		.base_records = chunk->base_records,
-		.dropped = chunk->dropped,
-	};
+	struct ingest_batch batch = chunk_batch(chunk);
 
 	if (!t ||
 	    !clock_settle(s, t, counter_kind_of(chunk->flags & CHUNK_MONOTONIC ?
