@@ -418,6 +418,8 @@ static int stream_thread(struct ingest_process *p, struct stream *s, uint32_t ti
 	char name[32] = "";
 	int thread;
 
+	if (!key) /* of nobody: what a stream says before it has a thread */
+		return -EBADMSG;
 	if (s->key == key)
 		return 0;
 	thread = stream_settle(p, s);
