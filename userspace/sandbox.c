@@ -63,7 +63,7 @@ static int rules_add(scmp_filter_ctx filter, bool dropped, bool continues)
 		err = seccomp_rule_add(filter, deny, never[i], 0);
 	if (!err)
 		err = continues ? seccomp_rule_add(filter, deny, SCMP_SYS(pidfd_send_signal), 1,
-						   SCMP_A1(SCMP_CMP_NE, SIGCONT)) :
+						   SCMP_A1(SCMP_CMP_NE, SIGCONT, 0)) :
 				  seccomp_rule_add(filter, deny, SCMP_SYS(pidfd_send_signal), 0);
 	/* Threads may be started, processes not. libc tries the older call where clone3 is not there,
 	 * whose flags a filter can see. */
@@ -75,14 +75,14 @@ static int rules_add(scmp_filter_ctx filter, bool dropped, bool continues)
 	/* abort() sends a signal to itself */
 	if (!err)
 		err = seccomp_rule_add(filter, deny, SCMP_SYS(tgkill), 1,
-				       SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()));
+				       SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid(), 0));
 	if (!err) /* limits of others */
-		err = seccomp_rule_add(filter, deny, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0));
+		err = seccomp_rule_add(filter, deny, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0, 0));
 	if (!err && dropped)
 		err = seccomp_rule_add(filter, deny, SCMP_SYS(perf_event_open), 0);
 	for (i = 0; !err && dropped && i < CNT(bpf_never); i++)
 		err = seccomp_rule_add(filter, deny, SCMP_SYS(bpf), 1,
-				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)bpf_never[i]));
+				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)bpf_never[i], 0));
 	return err;
 }
 
