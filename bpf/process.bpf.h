@@ -152,14 +152,32 @@ static long vma_look(struct task_struct *task, struct vm_area_struct *vma, struc
 	return 0;
 }
 
+/* Not inlined: its variables are not on the stack while harvest() is deep in its loops. */
+static __noinline int module_mapped(__u64 cookie, __u64 control, __u64 counter, __u32 process)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct process_event *event;
+	struct plain_key key = {};
+	struct chunk *chunk;
+
+	bpf_find_vma(bpf_get_current_task_btf(), control, vma_look, &key, 0);
+	chunk = event_open(tgid, process, PROCESS_MAPPED, 0);
+	if (!chunk)
+		return 0;
+	event = (struct process_event *)chunk->data;
+	event->start = control;
+	event->counter = counter;
+	event->key = key;
+	event->file = (__u32)cookie;
+	event_close(chunk);
+	return 0;
+}
+
 static __always_inline int module(__u64 cookie, __u64 control, __u64 registry, __u64 counter,
 				  __u32 loaded)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct proc_entry *proc = bpf_map_lookup_elem(&procs, &tgid);
-	struct process_event *event;
-	struct plain_key key = {};
-	struct chunk *chunk;
 
 	if (!proc || proc->harvested || proc->flags & PROCESS_SHARED)
 		return 0;
@@ -170,17 +188,7 @@ static __always_inline int module(__u64 cookie, __u64 control, __u64 registry, _
 	if (!loaded)
 		return 0;
 	registry_add(proc->process, registry, (__u32)cookie);
-	bpf_find_vma(bpf_get_current_task_btf(), control, vma_look, &key, 0);
-	chunk = event_open(tgid, proc->process, PROCESS_MAPPED, 0);
-	if (!chunk)
-		return 0;
-	event = (struct process_event *)chunk->data;
-	event->start = control;
-	event->counter = counter;
-	event->key = key;
-	event->file = (__u32)cookie;
-	event_close(chunk);
-	return 0;
+	return module_mapped(cookie, control, counter, proc->process);
 }
 
 SEC("usdt")

@@ -117,8 +117,20 @@ _Static_assert(sizeof(struct arena_life) ==
 		       sizeof(struct qslog_arena) - __builtin_offsetof(struct qslog_arena, born),
 	       "arena_life");
 
+/* The beginning of struct qslog_registry. */
+struct registry_head {
+	__u32 semaphore, magic, abi_version, pid;
+	__u64 table;
+	__u32 table_max, arena_cnt;
+	__u64 key_next, lost;
+};
+
+/* Kernels before 6.13 give the functions that call each other 512 bytes of stack together. */
 struct copy {
-	struct arena_head head;
+	union {
+		struct arena_head head;
+		struct registry_head registry; /* before its arenas are visited */
+	};
 	struct arena_life life;
 	__u64 address;
 	struct arena_id id;
@@ -514,13 +526,9 @@ static long walk_harvest(__u32 index, struct walk *w)
 static __always_inline long registry_walk(__u32 index, struct walk *w, const bool sleepable)
 {
 	struct process_registries *known = w->known;
+	struct registry_head *registry = &w->copy.registry;
 	__u64 address;
-	struct {
-		__u32 semaphore, magic, abi_version, pid;
-		__u64 table;
-		__u32 table_max, arena_cnt;
-		__u64 key_next, lost;
-	} registry;
+	__u32 cnt;
 
 	if (!known || index >= PROCESS_REGISTRIES_MAX)
 		return 1;
@@ -528,7 +536,7 @@ static __always_inline long registry_walk(__u32 index, struct walk *w, const boo
 	if (!address)
 		return 0;
 	w->copy.id.registry = known->slot[index].file;
-	if (user_read(&registry, sizeof(registry), address, w->task, sleepable)) {
+	if (user_read(registry, sizeof(*registry), address, w->task, sleepable)) {
 		if (known->slot[index].ended) { /* a library that was unloaded */
 			known->slot[index].address = 0;
 			return 0;
@@ -537,21 +545,22 @@ static __always_inline long registry_walk(__u32 index, struct walk *w, const boo
 		w->copy.unreadable++;
 		return 0;
 	}
-	if (!registry.magic) /* not initialised yet */
+	if (!registry->magic) /* not initialised yet */
 		return 0;
-	if (registry.magic != QSLOG_REGISTRY_MAGIC || registry.abi_version != QSLOG_ABI_VERSION ||
-	    registry.arena_cnt > registry.table_max || registry.table_max > 1u << 22) {
+	if (registry->magic != QSLOG_REGISTRY_MAGIC || registry->abi_version != QSLOG_ABI_VERSION ||
+	    registry->arena_cnt > registry->table_max || registry->table_max > 1u << 22) {
 		trouble_count(TROUBLE_BAD_ARENA);
 		return 0;
 	}
-	w->table = registry.table;
-	w->no_arena += registry.lost;
-	if (registry.arena_cnt > PROC_ARENAS_MAX) /* others have no state, and whoever runs this no time */
-		registry.arena_cnt = PROC_ARENAS_MAX;
+	w->table = registry->table;
+	w->no_arena += registry->lost;
+	cnt = registry->arena_cnt;
+	if (cnt > PROC_ARENAS_MAX) /* others have no state, and whoever runs this no time */
+		cnt = PROC_ARENAS_MAX;
 	if (sleepable)
-		bpf_loop(registry.arena_cnt, walk_pull, w, 0);
+		bpf_loop(cnt, walk_pull, w, 0);
 	else
-		bpf_loop(registry.arena_cnt, walk_harvest, w, 0);
+		bpf_loop(cnt, walk_harvest, w, 0);
 	return 0;
 }
 
