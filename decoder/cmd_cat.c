@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "cmd_follow.h"
 #include "cmd_input.h"
 #include "line_render.h"
 #include "merge.h"
@@ -13,8 +14,11 @@
 static void help(void)
 {
 	printf("usage: qslog cat [OPTION]... FILE...\n"
-	       "Prints the records of .qslog files as text, merged by time.\n\n"
+	       "Prints the records of .qslog files as text, merged by time. A FILE that is rotated stands for\n"
+	       "all files of its set.\n\n"
 	       "      --json          one JSON object per line\n"
+	       "  -F, --follow        go on as FILE is written, over rotations, until its writer closes it;\n"
+	       "                      a FILE that is not there yet is waited for. One FILE only\n"
 	       "%s%s"
 	       "  -h, --help          this text\n\n"
 	       "exit status: 0 ok, 1 failure, 2 usage, 3 a file is damaged or incomplete (everything\n"
@@ -36,7 +40,7 @@ static int print_lines(struct merge *merge, struct output *out)
 
 int cmd_cat(int argc, char **argv)
 {
-	struct cmd_input o = { 0 };
+	struct cmd_input o = { .may_follow = true };
 	struct output out = { .fd = STDOUT_FILENO };
 	struct line_render lines = { .filter = &o.filter };
 	struct reader_render render;
@@ -50,6 +54,11 @@ int cmd_cat(int argc, char **argv)
 		goto cleanup;
 	}
 	lines.json = o.json;
+	if (o.follow) {
+		line_render_init(&render, &lines);
+		status = cmd_follow(&o, &render, &out);
+		goto cleanup;
+	}
 	options.jobs = o.jobs;
 	options.classic = o.classic;
 	filter_hint(&o.filter, &options.hint);
@@ -76,6 +85,6 @@ int cmd_cat(int argc, char **argv)
 cleanup:
 	buffer_fini(&out.buffer);
 	merge_close(merge);
-	filter_fini(&o.filter);
+	cmd_input_fini(&o);
 	return status;
 }

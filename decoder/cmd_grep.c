@@ -292,7 +292,7 @@ int cmd_grep(int argc, char **argv)
 		status = g.found ? GREP_FOUND : GREP_NONE;
 cleanup:
 	free(g.counts);
-	filter_fini(&g.input.filter);
+	cmd_input_fini(&g.input);
 	buffer_fini(&g.pattern);
 	return status;
 }

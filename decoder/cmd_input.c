@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cmd.h"
+#include "file_set.h"
 #include "merge.h"
 
 #define JOBS_MAX 256u
@@ -81,6 +83,13 @@ int cmd_input_option(struct cmd_input *input, int option, const char *argument)
 		return 0;
 	case 'j':
 		return jobs_parse(input, argument);
+	case 'F':
+		if (!input->may_follow) {
+			cmd_error("only qslog cat can --follow");
+			return -EINVAL;
+		}
+		input->follow = true;
+		return 0;
 	default:
 		return filter_option(&input->filter, option, argument);
 	}
@@ -98,6 +107,14 @@ int cmd_input_files(struct cmd_input *input, int argc, char **argv)
 		cmd_error("no file given");
 		return -EINVAL;
 	}
+	if (input->follow)
+		return 0;
+	input->own_paths = file_set_paths(input->paths, input->path_cnt, &input->path_cnt);
+	if (!input->own_paths) {
+		cmd_error("%s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	input->paths = input->own_paths;
 	return 0;
 }
 
@@ -109,7 +126,9 @@ int cmd_input_parse(struct cmd_input *input, int argc, char **argv, void (*help)
 						 { NULL, 0, NULL, 0 } };
 	int c, err;
 
-	while ((c = getopt_long(argc, argv, "hj:" FILTER_SHORT_OPTIONS, options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, input->may_follow ? "hj:F" FILTER_SHORT_OPTIONS :
+								     "hj:" FILTER_SHORT_OPTIONS,
+				options, NULL)) != -1) {
 		if (c == 'h') {
 			help();
 			return 1;
@@ -119,4 +138,10 @@ int cmd_input_parse(struct cmd_input *input, int argc, char **argv, void (*help)
 			return err;
 	}
 	return cmd_input_files(input, argc, argv);
+}
+
+void cmd_input_fini(struct cmd_input *input)
+{
+	file_set_paths_free(input->own_paths);
+	filter_fini(&input->filter);
 }

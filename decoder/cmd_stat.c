@@ -84,6 +84,6 @@ cleanup:
 	stat_table_fini(&table);
 	merge_close(merge);
 	filter_state_fini(&state);
-	filter_fini(&o.filter);
+	cmd_input_fini(&o);
 	return status;
 }

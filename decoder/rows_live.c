@@ -43,6 +43,8 @@ int rows_decoder_feed(struct rows_decoder *d, const void *data, uint32_t bytes,
 	row_list_clear(&d->list);
 	err = rows_scan(&d->state, &d->catalog, &d->clock, NULL, data, bytes, &d->list,
 			&problem);
+	if (d->state.tick_ns) /* a file header says it */
+		d->clock.tick_ns = (uint32_t)d->state.tick_ns;
 	for (i = 0; i < d->list.cnt; i++) {
 		decode_err = row_decode(&d->catalog, &d->clock, data, bytes, &d->list,
 					&d->list.rows[i], &r);
