@@ -206,6 +206,10 @@ crash-soak: all tests ## kill an application ROUNDS times (1000) and recover wha
 kill-soak: all tests ## kill ROUNDS traced applications (1000) and a tenth as many tracers
 	$(Q)$(TEST_ENV) ROUNDS='$(or $(ROUNDS),1000)' $(O)/tests/e2e/test_kill
 
+.PHONY: writer-soak
+writer-soak: all tests ## kill a writer ROUNDS times (1000), also while it rotates
+	$(Q)$(TEST_ENV) ROUNDS='$(or $(ROUNDS),1000)' $(O)/tests/e2e/test_writer_soak
+
 .PHONY: soak
 soak: all tests ## the tests of safe recording and of time at length (three quarters of an hour)
 	$(Q)SOAK=1 TEST_TIMEOUT=3600 $(TEST_ENV) tests/run.sh $(O)/tests/e2e/test_safety \

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file_set.h"
 #include "recover_memory.h"
 
 #define SUFFIX_MAX 9999
@@ -171,10 +172,27 @@ static int file_append(struct recovery *r)
 	return err;
 }
 
+/* Is the tail that of a file before this one in its set, which has been completed? */
+static bool tail_spent(const struct recovery *r)
+{
+	struct file_set set;
+	bool spent = false;
+	unsigned int i;
+
+	if (file_set_list(&set, r->path))
+		return false;
+	for (i = 0; i < set.cnt; i++)
+		spent |= set.members[i].identity.closed &&
+			 memcmp(set.members[i].identity.file_id, &r->tail.file_key,
+				sizeof(r->tail.file_key)) == 0;
+	file_set_fini(&set);
+	return spent;
+}
+
 /* The file is closed and has everything. */
 static int left_remove(struct recovery *r)
 {
-	if ((!r->tail.valid || r->tail.file_key == r->walk.file_key) &&
+	if ((!r->tail.valid || r->tail.file_key == r->walk.file_key || tail_spent(r)) &&
 	    unlink(r->tail.path) != 0 && errno != ENOENT)
 		return -errno;
 	return 0;

@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "file_set.h"
 #include "reader.h"
 #include "recover.h"
 
@@ -333,26 +334,42 @@ static void thread_check(const struct shared_thread *t, unsigned int i, const st
 			 (unsigned long long)seen->delivered, (unsigned long long)seen->lost);
 }
 
-void counts_check_of(const char *file, pid_t pid, const struct shared *s, unsigned int threads,
-		     enum expect expect, struct counted *out)
+static void file_check(const char *file, pid_t pid, const struct shared *s, unsigned int threads,
+		       enum expect expect, struct seen *seen, struct reader_totals *totals)
 {
-	struct seen seen[SHARED_THREADS_MAX];
 	const struct record *record;
-	struct reader_totals totals;
 	struct reader *reader;
-	unsigned int i;
 	int more;
 
-	memset(seen, 0, sizeof(seen));
-	memset(out, 0, sizeof(*out));
 	assert_int_equal(reader_open(&reader, file, damage, NULL), 0);
 	while ((more = reader_next(reader, &record)) > 0)
 		if (!pid || record->thread->process->pid == (uint32_t)pid)
 			record_check(record, s, threads, expect, seen);
 	assert_int_equal(more, 0);
-	reader_totals_get(reader, &totals);
+	reader_totals_get(reader, totals);
 	reader_close(reader);
-	assert_true(totals.blocks_damaged <= (expect == EXPECT_TORN));
+	assert_true(totals->blocks_damaged <= (expect == EXPECT_TORN));
+}
+
+void counts_check_of(const char *file, pid_t pid, const struct shared *s, unsigned int threads,
+		     enum expect expect, struct counted *out)
+{
+	struct seen seen[SHARED_THREADS_MAX];
+	uint64_t records = 0, lost = 0;
+	struct file_set set;
+	unsigned int i;
+
+	memset(seen, 0, sizeof(seen));
+	memset(out, 0, sizeof(*out));
+	assert_int_equal(file_set_list(&set, file), 0);
+	for (i = 0; i < set.cnt; i++) {
+		struct reader_totals totals;
+
+		file_check(set.members[i].path, pid, s, threads, expect, seen, &totals);
+		records += totals.records;
+		lost += totals.lost;
+	}
+	file_set_fini(&set);
 	for (i = 0; i < threads; i++) {
 		thread_check(&s->threads[i], i, &seen[i], expect);
 		out->delivered += seen[i].delivered;
@@ -361,8 +378,8 @@ void counts_check_of(const char *file, pid_t pid, const struct shared *s, unsign
 	}
 	if (pid)
 		return;
-	assert_int_equal(totals.records, out->delivered);
-	assert_int_equal(totals.lost, out->lost);
+	assert_int_equal(records, out->delivered);
+	assert_int_equal(lost, out->lost);
 }
 
 void counts_check(const char *file, const struct shared *s, unsigned int threads,

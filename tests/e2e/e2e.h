@@ -71,7 +71,7 @@ struct counted {
 	unsigned int ends; /* threads whose last record is there */
 };
 /*
- * Reads the file and compares each thread's records with what it issued: strictly increasing
+ * Reads the file, or all of its set, and compares each thread's records with what it issued: strictly increasing
  * sequence, no damage, every gap counted as lost before it ends, and the sums.
  */
 void counts_check(const char *file, const struct shared *s, unsigned int threads,
