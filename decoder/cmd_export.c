@@ -217,6 +217,6 @@ int cmd_export(int argc, char **argv)
 		status = export_files(exporter, output, &o);
 	else
 		status = err > 0 ? CMD_OK : cmd_usage_error("export");
-	filter_fini(&o.filter);
+	cmd_input_fini(&o);
 	return status;
 }

@@ -132,6 +132,6 @@ int cmd_merge(int argc, char **argv)
 cleanup:
 	merge_close(merge);
 	filter_state_fini(&state);
-	filter_fini(&o.filter);
+	cmd_input_fini(&o);
 	return status;
 }

@@ -295,6 +295,7 @@ static int block_take(struct follow *f, const struct file_block_header *h)
 {
 	const struct block_ref ref = { .offset = f->v.at, .sequence = h->sequence };
 	const char *what;
+	bool wanted;
 	char text[64];
 	int err = 0;
 
@@ -305,7 +306,7 @@ static int block_take(struct follow *f, const struct file_block_header *h)
 		told_forget(f);
 	}
 	if (FILE_BLOCK_HAS_RECORDS(h->kind)) {
-		what = block_in_load(&f->v.in, &ref, &f->buffer, &err);
+		what = block_in_load(&f->v.in, &ref, &f->buffer, NULL, NULL, &wanted, &err);
 		if (what)
 			damage_note(f, f->v.in.path, f->v.at, what);
 		else if (!err)
