@@ -249,13 +249,17 @@ static int list_once(struct file_set *set, const char *path, int folder, size_t 
 {
 	const char *name = path + folder_bytes;
 	struct file_identity live, after;
-	bool there;
+	bool there, empty = false;
+	struct stat st;
 	int err;
 
 	*again = false;
 	err = identity_at(folder, name, &live);
 	there = !err;
-	if (err && err != -ENOENT)
+	/* a writer that begins, or died when it did, has left it empty: there is nothing in it */
+	if (err == -EBADMSG && fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !st.st_size)
+		empty = true;
+	else if (err && err != -ENOENT)
 		return err;
 	if (there && !live.in_set)
 		return member_add(set, path, folder_bytes, name, UINT64_MAX, &live);
@@ -268,7 +272,7 @@ static int list_once(struct file_set *set, const char *path, int folder, size_t 
 	/* Was it rotated meanwhile? */
 	err = identity_at(folder, name, &after);
 	*again = there ? !err && memcmp(after.file_id, live.file_id, sizeof(live.file_id)) != 0 : !err;
-	return set->cnt || *again ? 0 : -ENOENT;
+	return set->cnt || *again ? 0 : empty ? -EBADMSG : -ENOENT;
 }
 
 int file_set_list(struct file_set *set, const char *path)
