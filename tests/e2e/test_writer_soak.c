@@ -79,12 +79,23 @@ static void write_for_ever(const char *path, struct told *told, uint64_t next, u
 	}
 }
 
+/* What was being written may be torn: a frame, or a block that has rows which were in no frame. */
+static void damage_say(void *arg, const char *path, uint64_t offset, const char *what)
+{
+	unsigned int *torn = arg;
+
+	if (strcmp(what, "the file ends within a block") != 0 &&
+	    strcmp(what, "the tail ends within a frame") != 0)
+		fail_msg("%s at %llu: %s", path, (unsigned long long)offset, what);
+	++*torn;
+}
+
 /* How many values the set has: 0, 1, 2, ... and nothing else. */
 static uint64_t set_read(const char *path, bool closed)
 {
 	struct file_set set;
+	unsigned int i, torn = 0;
 	uint64_t next = 0;
-	unsigned int i;
 
 	if (file_set_list(&set, path))
 		return 0;
@@ -93,7 +104,7 @@ static uint64_t set_read(const char *path, bool closed)
 		struct reader_totals totals;
 		struct reader *reader;
 
-		assert_int_equal(reader_open(&reader, set.members[i].path, NULL, NULL), 0);
+		assert_int_equal(reader_open(&reader, set.members[i].path, damage_say, &torn), 0);
 		while (reader_next(reader, &record) > 0) {
 			assert_int_equal(record->kind, RECORD_LOG);
 			if (record->values[0].u != next)
@@ -103,7 +114,7 @@ static uint64_t set_read(const char *path, bool closed)
 			next++;
 		}
 		reader_totals_get(reader, &totals);
-		assert_int_equal(totals.blocks_damaged, 0);
+		assert_true(!torn || (!closed && i + 1 == set.cnt));
 		/* but for the last, all are complete */
 		assert_true(totals.has_index || (!closed && i + 1 == set.cnt));
 		reader_close(reader);
@@ -165,7 +176,8 @@ static void killed(void **state)
 		next = there;
 		if (round % 2) { /* else the next writer has to */
 			status = recover_file(path, NULL, &result);
-			assert_true(status == 0 || (!told->opened && next == 0));
+			/* it may have died before it had created a file */
+			assert_true(status == 0 || !told->opened);
 			assert_int_equal(set_read(path, true), next);
 		}
 		if (round % ROUNDS_PER_SET == ROUNDS_PER_SET - 1 && file_set_list(&set, path) == 0) {
