@@ -14,6 +14,8 @@
 #include "hash_index.h"
 #include "qslog_abi.h"
 
+#define NEAR_NUMBERS 1024u
+#define TIME_SHAPES_MAX 64u /* with more, differences are not looked at by shape */
 #define NUMBER_BITS 13u		/* table of wide numbers, for counting */
 #define WIDE_RANGE (1u << 20)	/* a column that spans less needs no dictionary */
 #define WIDE_LEAST 16u		/* numbers in a column */
@@ -28,7 +30,7 @@ struct shape {
 	uint64_t number; /* of its format */
 	uint8_t arg_cnt;
 	uint8_t types[QSLOG_ARGS_MAX];
-	struct words times;
+	struct words times; /* filled where they are stored by shape */
 	struct column *columns; /* arg_cnt of them; of an exit one: durations */
 };
 
@@ -48,6 +50,7 @@ struct columns_encoder {
 	struct format *formats;
 	uint32_t format_cnt, format_cap;
 	struct hash_index format_by_number;
+	uint32_t near[NEAR_NUMBERS]; /* index + 1 of the format with this number */
 	struct shape *shapes;
 	uint32_t shape_cnt, shape_cap;
 	struct words ops, verbatim_lengths, threads, switch_times, all_times;
@@ -131,6 +134,7 @@ static void encoder_clear(struct columns_encoder *e)
 {
 	shapes_clear(e);
 	e->format_cnt = e->nest_cnt = 0;
+	memset(e->near, 0, sizeof(e->near));
 	hash_index_fini(&e->format_by_number);
 	hash_index_fini(&e->nest_by_thread);
 	e->ops.cnt = e->verbatim_lengths.cnt = e->threads.cnt = e->switch_times.cnt = 0;
@@ -170,8 +174,11 @@ static void *grown(void *list, uint32_t cnt, uint32_t *cap, size_t size)
 static const struct format *format_of(const struct columns_encoder *e, uint64_t number)
 {
 	struct hash_index_walk walk;
-	uint32_t i = hash_index_first(&e->format_by_number, number, &walk);
+	uint32_t i;
 
+	if (number < NEAR_NUMBERS)
+		return e->near[number] ? &e->formats[e->near[number] - 1] : NULL;
+	i = hash_index_first(&e->format_by_number, number, &walk);
 	return i == HASH_INDEX_NONE ? NULL : &e->formats[i];
 }
 
@@ -194,7 +201,12 @@ static int format_take(struct columns_encoder *e, const uint8_t *body, uint32_t 
 	f->kind = body[8];
 	f->arg_cnt = body[9];
 	memcpy(f->types, body + 10, f->arg_cnt);
-	return hash_index_add(&e->format_by_number, number, e->format_cnt++);
+	e->format_cnt++;
+	if (number < NEAR_NUMBERS) {
+		e->near[number] = e->format_cnt;
+		return 0;
+	}
+	return hash_index_add(&e->format_by_number, number, e->format_cnt - 1);
 }
 
 static struct shape *shape_of(struct columns_encoder *e, uint64_t number,
@@ -373,7 +385,6 @@ static const uint8_t *record_take(struct columns_encoder *e, const uint8_t *p, c
 		words_add(&e->switch_times, time);
 	} else {
 		words_add(&e->all_times, time);
-		words_add(&s->times, time);
 	}
 	words_add(&e->ops, COLUMNS_OP_SHAPE + index);
 	if (kind == COLUMNS_SHAPE_EXIT) {
@@ -509,7 +520,8 @@ static void wide_choose(struct columns_encoder *e, struct column *c)
 {
 	const struct words *w = &c->values;
 	uint64_t low = UINT64_MAX, high = 0;
-	uint32_t i, seen = 0, again = 0, skip = w->cnt >= 4096 ? 7 : w->cnt >= 512 ? 1 : 0;
+	const uint32_t skip = w->cnt >= 4096 ? 7 : w->cnt >= 512 ? 1 : 0;
+	uint32_t i, seen = 0, again = 0, small = 0;
 
 	if (w->cnt < WIDE_LEAST)
 		return;
@@ -527,11 +539,15 @@ static void wide_choose(struct columns_encoder *e, struct column *c)
 
 		if (h & skip)
 			continue;
+		if (w->v[i] + WIDE_RANGE / 2 < WIDE_RANGE) {
+			small++;
+			continue;
+		}
 		seen++;
 		again += *at == h;
 		*at = h;
 	}
-	c->refs = again * 4 >= seen && again;
+	c->refs = again * 4 >= seen && again && small < seen;
 }
 
 static bool numbers_room(struct columns_encoder *e)
@@ -681,10 +697,17 @@ static void times_put(struct columns_encoder *e, bool by_shape)
 static bool times_by_shape(struct columns_encoder *e)
 {
 	double together, apart = 0;
-	uint32_t i;
+	uint32_t i, next = 0;
+	bool switched = false;
 
-	if (e->shape_cnt < 2)
+	if (e->shape_cnt < 2 || e->shape_cnt > TIME_SHAPES_MAX)
 		return false;
+	for (i = 0; i < e->ops.cnt; i++) {
+		if (e->ops.v[i] >= COLUMNS_OP_SHAPE && !switched)
+			words_add(&e->shapes[e->ops.v[i] - COLUMNS_OP_SHAPE].times,
+				  e->all_times.v[next++]);
+		switched = e->ops.v[i] == COLUMNS_OP_THREAD;
+	}
 	together = ints_cost(&e->main, e->all_times.v, e->all_times.cnt, true);
 	for (i = 0; i < e->shape_cnt; i++)
 		apart += ints_cost(&e->main, e->shapes[i].times.v, e->shapes[i].times.cnt, true) + 24;

@@ -10,13 +10,13 @@
 
 #include <errno.h>
 
-#define SAMPLE_MAX 1024u
-#define SAMPLE_CHUNK 64u
+#define SAMPLE_MAX 512u
+#define SAMPLE_CHUNK 32u
 #define TABLED 4097u	  /* logarithms in the table */
 #define DICTIONARY_MAX 256u
 #define TINY 12u	  /* numbers: not worth a thought */
 #define RAW_ENTROPY 7.85  /* bits per byte: what zstd cannot make smaller */
-#define REPEAT_SAMPLING 7u /* one in 8 hashes is looked up */
+#define REPEAT_SAMPLING 15u /* one in 16 hashes is looked up */
 #define SCRATCH_PER_DEPTH 3u
 
 struct choice {
@@ -27,6 +27,8 @@ struct choice {
 	uint64_t constant; /* of COLUMNS_CONSTANT and COLUMNS_SPARSE */
 	double repeats;	   /* 0 to 1 */
 	double bits;
+	uint64_t widest;   /* of what is transformed already, into the scratch memory */
+	bool transformed;
 };
 
 /* Without libm, which an application that links libqslog need not have. */
@@ -132,16 +134,17 @@ static double log2_of(const struct streams *s, uint32_t n)
 static double entropy(const struct streams *s, const uint32_t *hist, unsigned symbols, uint32_t total)
 {
 	const double log_total = log2_of(s, total);
-	double bits = 0;
+	double bits = 0, whole = 0, one;
 	unsigned i;
 
 	for (i = 0; i < symbols; i++) {
-		if (hist[i])
-			bits += hist[i] * (log_total - log2_of(s, hist[i]));
+		if (hist[i]) {
+			one = log_total - log2_of(s, hist[i]);
+			bits += hist[i] * one;
+			whole += hist[i] * (one < 1 ? 1 : one);
+		}
 	}
-	if (bits < total) /* runs help, but not all the way */
-		bits = bits * 1.8 < total ? bits * 1.8 : total;
-	return bits;
+	return bits * 1.8 < whole ? bits * 1.8 : whole; /* runs help, but not all the way */
 }
 
 static unsigned bit_length(uint64_t v)
@@ -168,31 +171,36 @@ static uint64_t transformed(const uint64_t *v, uint32_t i, const struct choice *
 	return 0;
 }
 
-static void transform(const uint64_t *v, uint32_t n, const struct choice *c, uint64_t *q)
+/* The bits that occur in any of them. */
+static uint64_t transform(const uint64_t *v, uint32_t n, const struct choice *c, uint64_t *q)
 {
+	const uint64_t base = c->base;
+	const unsigned shift = c->shift;
+	uint64_t widest = 0;
 	uint32_t i;
 
 	switch (c->transform) {
 	case COLUMNS_PLAIN:
 		for (i = 0; i < n; i++)
-			q[i] = (v[i] - c->base) >> c->shift;
+			widest |= q[i] = (v[i] - base) >> shift;
 		break;
 	case COLUMNS_SIGNED:
 		for (i = 0; i < n; i++)
-			q[i] = zigzag((int64_t)(v[i] - c->base) >> c->shift);
+			widest |= q[i] = zigzag((int64_t)(v[i] - base) >> shift);
 		break;
 	case COLUMNS_DELTA:
-		q[0] = transformed(v, 0, c);
+		widest = q[0] = transformed(v, 0, c);
 		for (i = 1; i < n; i++)
-			q[i] = zigzag((int64_t)(v[i] - v[i - 1]) >> c->shift);
+			widest |= q[i] = zigzag((int64_t)(v[i] - v[i - 1]) >> shift);
 		break;
 	case COLUMNS_DELTA2:
 		for (i = 0; i < n && i < 2; i++)
-			q[i] = transformed(v, i, c);
+			widest |= q[i] = transformed(v, i, c);
 		for (; i < n; i++)
-			q[i] = zigzag((int64_t)(v[i] - 2 * v[i - 1] + v[i - 2]) >> c->shift);
+			widest |= q[i] = zigzag((int64_t)(v[i] - 2 * v[i - 1] + v[i - 2]) >> shift);
 		break;
 	}
+	return widest;
 }
 
 /* Where the sample has its numbers: in chunks over the whole, or everywhere. */
@@ -207,23 +215,31 @@ static uint32_t sample_index(uint32_t n, uint32_t i)
 	return (uint32_t)(i / SAMPLE_CHUNK * step) + i % SAMPLE_CHUNK;
 }
 
-/* What part of the sequences of three has been there before? */
-static double repeats_measure(struct streams *s, const uint64_t *v, uint32_t n)
+/* What part of the sequences of some numbers has been there before? They are longer where numbers
+ * of `range_bits` say less. */
+static double repeats_measure(struct streams *s, const uint64_t *v, uint32_t n, unsigned range_bits)
 {
+	const uint32_t length = range_bits > 16 ? 3 : range_bits > 8 ? 5 : 12;
+	const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
 	uint32_t *table = s->repeat_table;
 	uint32_t i, seen = 0, again = 0;
-	uint64_t h;
+	uint64_t rolling = 0, out = 1, h;
 
 	if (n < 64)
 		return 0;
+	for (i = 0; i < length; i++) {
+		rolling = rolling * factor + v[i];
+		out *= factor;
+	}
 	memset(table, 0, sizeof(*table) << COLUMNS_REPEAT_BITS);
-	for (i = 2; i < n; i++) {
+	for (; i < n; i++) {
 		uint32_t at;
 
-		h = (v[i] * 31 + v[i - 1]) * UINT64_C(0x9e3779b97f4a7c15);
-		h = ((h ^ h >> 29) + v[i - 2]) * UINT64_C(0xbf58476d1ce4e5b9);
-		if (h >> 61 & REPEAT_SAMPLING)
+		rolling = rolling * factor + v[i] - v[i - length] * out;
+		h = rolling * UINT64_C(0xbf58476d1ce4e5b9);
+		if (h >> 60 & REPEAT_SAMPLING)
 			continue;
+		h ^= h >> 31;
 		at = (uint32_t)(h >> 20) & ((1u << COLUMNS_REPEAT_BITS) - 1);
 		seen++;
 		again += table[at] == (uint32_t)(h >> 29) + 1;
@@ -346,7 +362,7 @@ static void dictionary_try(struct streams *s, const uint64_t *v, uint32_t n, str
 	}
 }
 
-static double planes_cost(const struct streams *s, const uint64_t *v, uint32_t n, const struct choice *c, unsigned width)
+static double planes_cost(const struct streams *s, const uint64_t *q, uint32_t n, unsigned width)
 {
 	const uint32_t total = n < SAMPLE_MAX ? n : SAMPLE_MAX;
 	uint32_t hist[8][256] = { { 0 } };
@@ -355,10 +371,10 @@ static double planes_cost(const struct streams *s, const uint64_t *v, uint32_t n
 	unsigned k;
 
 	for (i = 0; i < total; i++) {
-		uint64_t q = transformed(v, sample_index(n, i), c);
+		uint64_t x = q[sample_index(n, i)];
 
-		for (k = 0; k < width; k++)
-			hist[k][q >> 8 * k & 0xff]++;
+		for (k = 0; k < width; k++, x >>= 8)
+			hist[k][x & 0xff]++;
 	}
 	for (k = 0; k < width; k++)
 		bits += entropy(s, hist[k], 256, total);
@@ -366,7 +382,7 @@ static double planes_cost(const struct streams *s, const uint64_t *v, uint32_t n
 }
 
 /* Range and common trailing zeros. */
-static void plain_range(const uint64_t *v, uint32_t n, bool is_signed, uint64_t *min,
+static uint64_t plain_range(const uint64_t *v, uint32_t n, bool is_signed, uint64_t *min,
 			unsigned *shift, bool *negative)
 {
 	uint64_t low = v[0], differ = 0;
@@ -383,25 +399,25 @@ static void plain_range(const uint64_t *v, uint32_t n, bool is_signed, uint64_t 
 	*min = low ^ flip;
 	*shift = differ ? (unsigned)__builtin_ctzll(differ) : 0;
 	*negative = is_signed && (int64_t)*min < 0;
+	return differ;
 }
 
+/* `estimate`: only what it costs, roughly. */
 static void choose(struct streams *s, const uint64_t *v, uint32_t n, bool is_signed, unsigned depth,
-		   struct choice *c)
+		   bool estimate, struct choice *c)
 {
 	struct choice t = { .packing = COLUMNS_CLASSES };
 	struct measured best = { .total = 0 }, m;
 	struct words *scratch = &s->scratch[depth * SCRATCH_PER_DEPTH];
-	uint64_t min, widest = 0;
+	uint64_t min, widest = 0, differ;
 	unsigned shift, k, width;
 	bool negative;
 	double bits;
 	uint32_t i;
 
-	plain_range(v, n, is_signed, &min, &shift, &negative);
-	for (i = 1; i < n && v[i] == v[0]; i++)
-		;
+	differ = plain_range(v, n, is_signed, &min, &shift, &negative);
 	memset(c, 0, sizeof(*c));
-	if (i == n) {
+	if (!differ) {
 		c->packing = COLUMNS_CONSTANT;
 		c->constant = v[0];
 		c->bits = 16;
@@ -416,7 +432,7 @@ static void choose(struct streams *s, const uint64_t *v, uint32_t n, bool is_sig
 		c->bits = (bit_length(widest) + 7) / 8 * 8.0 * n;
 		return;
 	}
-	c->repeats = repeats_measure(s, v, n);
+	c->repeats = estimate ? 0 : repeats_measure(s, v, n, bit_length(differ));
 	c->bits = __builtin_inf();
 	for (k = 0; k < 4; k++) {
 		t.transform = (enum columns_transform)k;
@@ -428,6 +444,8 @@ static void choose(struct streams *s, const uint64_t *v, uint32_t n, bool is_sig
 			if (!negative)
 				continue;
 		}
+		if (k == COLUMNS_DELTA2 && c->transform != COLUMNS_DELTA && n > 64)
+			continue;
 		if (k == COLUMNS_DELTA) /* so that an even progression is all the same */
 			t.base = v[0] - (v[1] - v[0]);
 		classes_measure(s, v, n, &t, &m);
@@ -441,33 +459,35 @@ static void choose(struct streams *s, const uint64_t *v, uint32_t n, bool is_sig
 	}
 	/* from here on `t` is the transform, whatever the packing */
 	t = *c;
-	if (best.loose_bits == 0) { /* all below 16, it seems: classes are bytes */
-		c->packing = COLUMNS_PLANES;
+	if (estimate) {
+		sparse_try(s, &best, n, depth, c);
+		return;
 	}
-	for (i = 0; i < n; i++)
-		widest |= transformed(v, i, &t);
+	if (!words_grow(scratch, n))
+		return;
+	widest = transform(v, n, &t, scratch->v);
+	c->widest = widest;
+	c->transformed = true;
 	width = (bit_length(widest) + 7) / 8;
-	bits = planes_cost(s, v, n, &t, width) * (1 - 0.95 * c->repeats) + 8.0 * width;
+	bits = planes_cost(s, scratch->v, n, width) * (1 - 0.95 * c->repeats) + 8.0 * width;
 	if (bits < c->bits) {
 		c->packing = COLUMNS_PLANES;
 		c->bits = bits;
 	}
 	sparse_try(s, &best, n, depth, c);
 	if (width > 1)
-		dictionary_try(s, v, n, scratch, depth, c);
+		dictionary_try(s, v, n, scratch + 1, depth, c);
 }
 
 /* ---- putting ---- */
 
-static void planes_put(struct streams *s, const uint64_t *q, uint32_t n, double repeats)
+static void planes_put(struct streams *s, const uint64_t *q, uint32_t n, uint64_t widest,
+		       double repeats)
 {
 	uint32_t hist[256], i;
-	uint64_t widest = 0;
 	unsigned k, width;
 	uint8_t *p;
 
-	for (i = 0; i < n; i++)
-		widest |= q[i];
 	width = (bit_length(widest) + 7) / 8;
 	width = width ? width : 1;
 	bytes_byte(&s->plan, width);
@@ -479,7 +499,7 @@ static void planes_put(struct streams *s, const uint64_t *q, uint32_t n, double 
 			p[i] = (uint8_t)(q[i] >> 8 * k);
 		s->data.len += n;
 		memset(hist, 0, sizeof(hist));
-		for (i = 0; i < n && i < 16384; i++)
+		for (i = 0; i < n && i < 4096; i++)
 			hist[p[i]]++;
 		segment_end(s, repeats < 0.1 && n > 1024 && entropy(s, hist, 256, i) > RAW_ENTROPY * i);
 	}
@@ -487,29 +507,21 @@ static void planes_put(struct streams *s, const uint64_t *q, uint32_t n, double 
 
 static void classes_put(struct streams *s, const uint64_t *q, uint32_t n)
 {
+	uint8_t *symbols = bytes_room(&s->data, (size_t)n * 9 + 16), *p;
 	uint64_t word = 0, total = 0;
 	unsigned used = 0, bits;
 	uint32_t i;
-	uint8_t *p;
 
-	p = bytes_room(&s->data, n);
-	if (!p)
+	if (!symbols)
 		return;
-	for (i = 0; i < n; i++) {
-		p[i] = (uint8_t)columns_class(q[i], &bits);
-		total += bits;
-	}
-	s->data.len += n;
-	segment_end(s, false);
-	p = bytes_room(&s->data, (size_t)(total + 7) / 8 + 16);
-	if (!p)
-		return;
+	p = symbols + n;
 	for (i = 0; i < n; i++) {
 		uint64_t loose;
 
-		columns_class(q[i], &bits);
+		symbols[i] = (uint8_t)columns_class(q[i], &bits);
 		if (!bits)
 			continue;
+		total += bits;
 		loose = q[i] & ((UINT64_C(1) << bits) - 1);
 		word |= loose << used;
 		if (used + bits >= 64) {
@@ -522,6 +534,8 @@ static void classes_put(struct streams *s, const uint64_t *q, uint32_t n)
 		}
 	}
 	memcpy(p, &word, 8);
+	s->data.len += n;
+	segment_end(s, false);
 	s->data.len += (size_t)(total + 7) / 8;
 	segment_end(s, true);
 }
@@ -555,15 +569,16 @@ static void ints_put_at(struct streams *s, const uint64_t *v, uint32_t n, bool i
 			unsigned depth)
 {
 	struct words *q = &s->scratch[depth * SCRATCH_PER_DEPTH], *list = q + 1;
+	uint64_t widest = 0;
 	struct choice c;
 	unsigned head;
 
 	if (!n)
 		return;
-	choose(s, v, n, is_signed, depth, &c);
 	q->cnt = 0;
 	if (!words_grow(q, n))
 		return;
+	choose(s, v, n, is_signed, depth, false, &c);
 	if (c.packing == COLUMNS_DICTIONARY && !dictionary_make(s, v, n, list, q))
 		return; /* no memory */
 	head = c.packing | (unsigned)c.transform << COLUMNS_TRANSFORM_SHIFT |
@@ -573,14 +588,15 @@ static void ints_put_at(struct streams *s, const uint64_t *v, uint32_t n, bool i
 		bytes_varint(&s->plan, zigzag((int64_t)c.base));
 	if (c.shift)
 		bytes_byte(&s->plan, c.shift);
-	if (c.packing != COLUMNS_CONSTANT && c.packing != COLUMNS_DICTIONARY)
-		transform(v, n, &c, q->v);
+	widest = c.widest;
+	if (!c.transformed && c.packing == COLUMNS_PLANES)
+		widest = transform(v, n, &c, q->v);
 	switch (c.packing) {
 	case COLUMNS_CONSTANT:
 		bytes_varint(&s->plan, c.constant);
 		break;
 	case COLUMNS_PLANES:
-		planes_put(s, q->v, n, c.repeats);
+		planes_put(s, q->v, n, widest, c.repeats);
 		break;
 	case COLUMNS_CLASSES:
 		classes_put(s, q->v, n);
@@ -607,6 +623,6 @@ double ints_cost(struct streams *s, const uint64_t *v, uint32_t n, bool is_signe
 
 	if (!n)
 		return 0;
-	choose(s, v, n, is_signed, 0, &c);
+	choose(s, v, n, is_signed, 0, true, &c);
 	return c.bits;
 }
