@@ -46,10 +46,22 @@ struct sample_written {
 	double seconds;	     /* from the first record to the closed file */
 };
 
-/*
- * A file of `records` calls. The time between two of them is even in 0 .. 2 * gap_ns. -EBADMSG
- * where the writer refused or lost any.
- */
+/* How the calls of a sample are replayed. */
+struct sample_replay {
+	uint64_t records;
+	/* On average; the time between two calls is exponentially distributed, as that of events which
+	 * have nothing to do with each other. 0: as it comes out at full speed: a record is copied as an
+	 * application does it, and the counter is read before. */
+	uint32_t gap_ns;
+	bool shuffled; /* calls are drawn at random; else they come in their order, again and again */
+	enum writer_compress compress;
+	uint32_t tick_ns; /* 0: 1 */
+};
+
+/* A file of these calls. -EBADMSG where the writer refused or lost any. */
+int sample_replay(const struct sample *s, const char *path, const struct sample_replay *how,
+		  double ns_per_tick, struct sample_written *out);
+/* In their order, the rest as by default. */
 int sample_write(const struct sample *s, const char *path, uint64_t records, uint32_t gap_ns,
 		 double ns_per_tick, struct sample_written *out);
 

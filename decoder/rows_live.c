@@ -41,6 +41,8 @@ int rows_decoder_feed(struct rows_decoder *d, const void *data, uint32_t bytes,
 	int err, decode_err;
 
 	row_list_clear(&d->list);
+	if (d->state.tick_ns)
+		d->clock.tick_ns = (uint32_t)d->state.tick_ns;
 	err = rows_scan(&d->state, &d->catalog, &d->clock, NULL, data, bytes, &d->list,
 			&problem);
 	if (d->state.tick_ns) /* a file header says it */

@@ -30,7 +30,7 @@ struct out_thread {
 	struct out_entry entry;
 	uint32_t process, tid;
 	uint64_t key;
-	int64_t last_ticks;  /* of its newest record */
+	int64_t last_ticks;  /* of its newest record, in ns */
 	bool has_ticks;
 	uint32_t block_records; /* in the block of generation entry.seen */
 	uint32_t text_bytes; /* of pid and tid in a text line */

@@ -58,4 +58,22 @@ static inline int64_t clock_ticks(const struct clock_scale *scale, uint64_t coun
 	return (int64_t)ticks;
 }
 
+/* In ticks of `tick_ns` nanoseconds, downwards. */
+static inline int64_t clock_coarse(int64_t ns, uint32_t tick_ns)
+{
+	if (__builtin_expect(tick_ns == 1, 1))
+		return ns;
+	return ns >= 0 ? ns / tick_ns : -((tick_ns - 1 - ns) / tick_ns);
+}
+
+/* The same moment in such ticks: the beginning of one. */
+static inline struct clock_pair clock_pair_coarse(const struct clock_pair *pair, uint32_t tick_ns)
+{
+	struct clock_pair coarse = *pair;
+
+	coarse.ticks = clock_coarse(pair->ticks, tick_ns);
+	coarse.realtime_ns -= pair->ticks - coarse.ticks * tick_ns;
+	return coarse;
+}
+
 #endif

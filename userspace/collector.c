@@ -347,6 +347,7 @@ static int output_open(struct collector *c, const char *path,
 {
 	const struct writer_options options = {
 		.path = path, .tail = true, .sync = output->sync, .rotation = output->rotation,
+		.compress = output->compress,
 		.counter_kind = counter_kind_of(qslog_priv_clock()),
 	};
 	const struct ingest_source source = {

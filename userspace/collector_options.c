@@ -127,6 +127,9 @@ static int output_complete(struct collector_output *out, const struct qslog_opti
 		out->sync = WRITER_SYNC_NONE;
 	if (text && output_sync_parse(text, &out->sync))
 		return -EINVAL;
+	text = secure_getenv("QSLOG_COMPRESS");
+	if (text && output_compress_parse(text, &out->compress))
+		return -EINVAL;
 	out->rotates = out->rotation.bytes || out->rotation.seconds || out->rotation.records ||
 		       out->rotation.max_files;
 	return (out->rotation.bytes && out->rotation.bytes < WRITER_ROTATE_BYTES_MIN) ||

@@ -14,6 +14,7 @@ struct collector_output {
 	struct writer_rotation rotation;
 	bool rotates; /* something of it is set */
 	enum writer_sync sync;
+	enum writer_compress compress; /* QSLOG_COMPRESS=fast|default|max */
 };
 
 /* Options, then environment, then defaults; `given` may be NULL. `path` gets the output with %p as the

@@ -657,6 +657,9 @@ static void number_column_put(struct columns_encoder *e, const struct column *c,
 		ints_put(s, c->values.v, c->values.cnt, false);
 		return;
 	}
+	if ((type == QSLOG_ARG_DOUBLE || type == QSLOG_ARG_FLOAT) &&
+	    decimal_put(s, &c->values, type == QSLOG_ARG_FLOAT))
+		return;
 	bytes_byte(&s->plan, COLUMNS_INTS);
 	ints_put(s, c->values.v, c->values.cnt, is_signed);
 }
@@ -782,9 +785,9 @@ int columns_encode(struct columns_encoder *e, const uint8_t *rows, uint32_t byte
 	strings_put(&e->strings, &e->text);
 	if (encoder_failed(e))
 		return -ENOMEM;
-	pack_section(&e->pack, COLUMNS_PLAN, e->main.plan.p, e->main.plan.len, false);
-	pack_section(&e->pack, COLUMNS_VERBATIM, e->verbatim.p, e->verbatim.len, false);
-	pack_section(&e->pack, COLUMNS_STRING_PLAN, e->text.plan.p, e->text.plan.len, false);
+	pack_section(&e->pack, COLUMNS_PLAN, e->main.plan.p, e->main.plan.len, SEGMENT_REPEATS);
+	pack_section(&e->pack, COLUMNS_VERBATIM, e->verbatim.p, e->verbatim.len, SEGMENT_REPEATS);
+	pack_section(&e->pack, COLUMNS_STRING_PLAN, e->text.plan.p, e->text.plan.len, SEGMENT_REPEATS);
 	pack_streams(&e->pack, COLUMNS_STRING_DATA, &e->text);
 	pack_streams(&e->pack, COLUMNS_DATA, &e->main);
 	err = pack_finish(&e->pack);

@@ -96,7 +96,7 @@ bool streams_failed(const struct streams *s)
 	return failed;
 }
 
-void segment_end(struct streams *s, bool raw)
+void segment_end(struct streams *s, enum segment_kind kind)
 {
 	struct segments *g = &s->segments;
 	struct segment *list;
@@ -114,7 +114,7 @@ void segment_end(struct streams *s, bool raw)
 		g->list = list;
 		g->cap = cap;
 	}
-	g->list[g->cnt++] = (struct segment){ s->data.len, raw };
+	g->list[g->cnt++] = (struct segment){ s->data.len, kind };
 }
 
 /* ---- measuring ---- */
@@ -501,11 +501,12 @@ static void planes_put(struct streams *s, const uint64_t *q, uint32_t n, uint64_
 		memset(hist, 0, sizeof(hist));
 		for (i = 0; i < n && i < 4096; i++)
 			hist[p[i]]++;
-		segment_end(s, repeats < 0.1 && n > 1024 && entropy(s, hist, 256, i) > RAW_ENTROPY * i);
+		segment_end(s, repeats > 0.1 || n <= 1024 ? SEGMENT_REPEATS :
+			       entropy(s, hist, 256, i) > RAW_ENTROPY * i ? SEGMENT_RAW : SEGMENT_ENTROPY);
 	}
 }
 
-static void classes_put(struct streams *s, const uint64_t *q, uint32_t n)
+static void classes_put(struct streams *s, const uint64_t *q, uint32_t n, double repeats)
 {
 	uint8_t *symbols = bytes_room(&s->data, (size_t)n * 9 + 16), *p;
 	uint64_t word = 0, total = 0;
@@ -535,9 +536,9 @@ static void classes_put(struct streams *s, const uint64_t *q, uint32_t n)
 	}
 	memcpy(p, &word, 8);
 	s->data.len += n;
-	segment_end(s, false);
+	segment_end(s, repeats > 0.1 ? SEGMENT_REPEATS : SEGMENT_ENTROPY);
 	s->data.len += (size_t)(total + 7) / 8;
-	segment_end(s, true);
+	segment_end(s, SEGMENT_RAW);
 }
 
 static void ints_put_at(struct streams *s, const uint64_t *v, uint32_t n, bool is_signed,
@@ -599,7 +600,7 @@ static void ints_put_at(struct streams *s, const uint64_t *v, uint32_t n, bool i
 		planes_put(s, q->v, n, widest, c.repeats);
 		break;
 	case COLUMNS_CLASSES:
-		classes_put(s, q->v, n);
+		classes_put(s, q->v, n, c.repeats);
 		break;
 	case COLUMNS_SPARSE:
 		sparse_put(s, q->v, n, c.constant, depth);

@@ -64,10 +64,16 @@ static inline void words_add(struct words *w, uint64_t v)
 
 /* ---- streams ---- */
 
-/* A part of `data` that is compressed on its own, if it is long enough, or not at all. */
+/* A part of `data` that is compressed on its own, if it is long enough. */
+enum segment_kind {
+	SEGMENT_REPEATS, /* sequences come again, or may do */
+	SEGMENT_ENTROPY, /* only some bytes are more frequent than others: looking for matches harms */
+	SEGMENT_RAW	 /* cannot be made smaller */
+};
+
 struct segment {
 	size_t end; /* it begins where the one before ends */
-	bool raw;
+	enum segment_kind kind;
 };
 
 struct segments {
@@ -95,12 +101,16 @@ void streams_clear(struct streams *s);
 void streams_fini(struct streams *s);
 bool streams_failed(const struct streams *s);
 /* What has been appended to the data since the segment before. */
-void segment_end(struct streams *s, bool raw);
+void segment_end(struct streams *s, enum segment_kind kind);
 
 /* One stream of `n` numbers, its description into the plan. `is_signed`: they are int64_t. */
 void ints_put(struct streams *s, const uint64_t *v, uint32_t n, bool is_signed);
 /* Bits that ints_put() would take, about. */
 double ints_cost(struct streams *s, const uint64_t *v, uint32_t n, bool is_signed);
+
+/* A column of floating-point numbers that are decimal fractions, most of them. False: they are not,
+ * and nothing has been put. */
+bool decimal_put(struct streams *s, const struct words *bits, bool is_float);
 
 /* ---- references ---- */
 
@@ -194,7 +204,7 @@ int pack_init(struct pack *p, int level);
 void pack_clear(struct pack *p);
 void pack_fini(struct pack *p);
 void pack_section(struct pack *p, enum columns_section id, const uint8_t *data, size_t bytes,
-		  bool raw);
+		  enum segment_kind kind);
 /* The data of the streams, in as many sections as their segments make worth while. */
 void pack_streams(struct pack *p, enum columns_section id, const struct streams *s);
 int pack_finish(struct pack *p); /* 0 or -ENOMEM */

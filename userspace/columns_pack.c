@@ -89,8 +89,23 @@ static struct columns_section_entry *entry_add(struct pack *p)
 	return &p->entries[p->cnt++];
 }
 
+/* For SEGMENT_ENTROPY zstd takes what matches it finds by the way: of seven bytes or more. */
+static size_t compress(struct pack *p, uint8_t *to, size_t room, const uint8_t *data, size_t bytes,
+		       enum segment_kind kind)
+{
+	ZSTD_CCtx_reset(p->zstd, ZSTD_reset_session_and_parameters);
+	if (kind == SEGMENT_ENTROPY) {
+		ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_compressionLevel, 1);
+		ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_strategy, ZSTD_fast);
+		ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_minMatch, 7);
+	} else {
+		ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_compressionLevel, p->level);
+	}
+	return ZSTD_compress2(p->zstd, to, room, data, bytes);
+}
+
 void pack_section(struct pack *p, enum columns_section id, const uint8_t *data, size_t bytes,
-		  bool raw)
+		  enum segment_kind kind)
 {
 	struct columns_section_entry *e;
 	uint8_t *to;
@@ -105,9 +120,8 @@ void pack_section(struct pack *p, enum columns_section id, const uint8_t *data, 
 	memset(e, 0, sizeof(*e));
 	e->id = (uint16_t)id;
 	e->raw_bytes = (uint32_t)bytes;
-	if (!raw && bytes >= SECTION_COMPRESS_MIN) {
-		n = ZSTD_compressCCtx(p->zstd, to, p->stored.cap - p->stored.len, data, bytes,
-				      p->level);
+	if (kind != SEGMENT_RAW && bytes >= SECTION_COMPRESS_MIN) {
+		n = compress(p, to, p->stored.cap - p->stored.len, data, bytes, kind);
 		if (!ZSTD_isError(n) && n < bytes) {
 			e->codec = COLUMNS_CODEC_ZSTD;
 			e->stored_bytes = (uint32_t)n;
@@ -130,14 +144,14 @@ void pack_streams(struct pack *p, enum columns_section id, const struct streams 
 		const struct segment *g = &s->segments.list[i];
 
 		if (g->end - at >= SEGMENT_OWN_BYTES) {
-			pack_section(p, id, s->data.p + begin, at - begin, false);
-			pack_section(p, id, s->data.p + at, g->end - at, g->raw);
+			pack_section(p, id, s->data.p + begin, at - begin, SEGMENT_REPEATS);
+			pack_section(p, id, s->data.p + at, g->end - at, g->kind);
 			begin = g->end;
 		}
 		at = g->end;
 	}
 	if (at > begin)
-		pack_section(p, id, s->data.p + begin, at - begin, false);
+		pack_section(p, id, s->data.p + begin, at - begin, SEGMENT_REPEATS);
 }
 
 int pack_finish(struct pack *p)

@@ -493,7 +493,7 @@ void strings_put(struct strings *s, struct streams *out)
 	bytes_varint(&out->plan, w->lengths.cnt);
 	bytes_varint(&out->plan, w->literal.len);
 	bytes_put(&out->data, w->literal.p, w->literal.len);
-	segment_end(out, false);
+	segment_end(out, SEGMENT_REPEATS);
 	ints_put(out, w->codes.v, w->codes.cnt, false);
 	ints_put(out, w->numbers.v, w->numbers.cnt, false);
 	ints_put(out, w->lengths.v, w->lengths.cnt, false);

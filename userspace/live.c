@@ -5,7 +5,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "catalog_out.h"
+#include "file_format.h"
 #include "reader.h"
 #include "text.h"
 
@@ -41,7 +44,18 @@ static void live_rows(void *arg, const void *data, uint32_t bytes)
 		live->error = -errno;
 }
 
-int live_open(struct live **out, struct writer *writer)
+/* Rows do not say it themselves: the header of the file does. */
+static int tick_tell(struct live *live, uint32_t tick_ns)
+{
+	uint8_t entry[24];
+	const uint64_t tick = tick_ns;
+	uint8_t *p = info_extended_put(entry, FILE_SUB_TICK, 8);
+
+	memcpy(p, &tick, 8);
+	return rows_decoder_feed(live->decoder, entry, (uint32_t)(p + 8 - entry), live_record, live);
+}
+
+int live_open(struct live **out, struct writer *writer, uint32_t tick_ns)
 {
 	struct live *live = calloc(1, sizeof(*live));
 	int err;
@@ -49,7 +63,10 @@ int live_open(struct live **out, struct writer *writer)
 	if (!live)
 		return -ENOMEM;
 	err = rows_decoder_open(&live->decoder);
+	if (!err && tick_ns > 1)
+		err = tick_tell(live, tick_ns);
 	if (err) {
+		rows_decoder_close(live->decoder);
 		free(live);
 		return err;
 	}

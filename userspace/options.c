@@ -68,6 +68,9 @@ static const char usage_text[] =
 	"      --max-files N      keep the newest N files; without, all are kept\n"
 	"      --sync WHEN        none: the kernel decides when what was written is on the disk\n"
 	"                         (default); interval: once a second; block: after each block\n"
+	"      --compress PROFILE fast, default or max: less CPU or smaller files\n"
+	"      --tick UNIT        ns, us or ms: how exact times are (default: ns); coarser ones make\n"
+	"                         files smaller\n"
 	"      --strict           exit with 3 if records were lost\n"
 	"      --drop-privs USER  once attached, become USER and keep no capability that is not needed;\n"
 	"                         the file is USER's (docs/privileges.md)\n"
@@ -90,7 +93,8 @@ static const char usage_text[] =
 
 enum { OPT_LIVE = 256, OPT_RING_SIZE, OPT_STRICT, OPT_FLUSH_MS, OPT_CHECK,
        OPT_ROTATE_SIZE, OPT_ROTATE_TIME, OPT_ROTATE_COUNT, OPT_MAX_FILES, OPT_SYNC, OPT_DROP_PRIVS,
-       OPT_EXE, OPT_TID, OPT_NICE, OPT_SNAPSHOT, OPT_IMMEDIATE, OPT_MIN_DURATION, OPT_SAMPLE };
+       OPT_EXE, OPT_TID, OPT_NICE, OPT_SNAPSHOT, OPT_IMMEDIATE, OPT_MIN_DURATION, OPT_SAMPLE,
+       OPT_COMPRESS, OPT_TICK };
 
 static int usage_error(const char *what, const char *value)
 {
@@ -300,6 +304,12 @@ static int output_take(struct options *o, int option, const char *value)
 	case OPT_MAX_FILES:
 		return output_files_parse(value, &o->rotation.max_files) ?
 		       usage_error("not a number of files (1 to 1000000)", value) : 0;
+	case OPT_COMPRESS:
+		return output_compress_parse(value, &o->compress) ?
+		       usage_error("not one of fast, default, max", value) : 0;
+	case OPT_TICK:
+		return output_tick_parse(value, &o->tick_ns) ?
+		       usage_error("not one of ns, us, ms", value) : 0;
 	default:
 		return output_sync_parse(value, &o->sync) ?
 		       usage_error("not one of none, interval, block", value) : 0;
@@ -351,6 +361,8 @@ static int option_take(struct options *o, int option, const char *value)
 	case OPT_ROTATE_COUNT:
 	case OPT_MAX_FILES:
 	case OPT_SYNC:
+	case OPT_COMPRESS:
+	case OPT_TICK:
 		return output_take(o, option, value);
 	case OPT_DROP_PRIVS:
 		o->drop_user = value;
@@ -403,6 +415,8 @@ int options_parse(struct options *o, int argc, char **argv)
 		{"rotate-count", required_argument, NULL, OPT_ROTATE_COUNT},
 		{"max-files", required_argument, NULL, OPT_MAX_FILES},
 		{"sync", required_argument, NULL, OPT_SYNC},
+		{"compress", required_argument, NULL, OPT_COMPRESS},
+		{"tick", required_argument, NULL, OPT_TICK},
 		{"strict", no_argument, NULL, OPT_STRICT},
 		{"check", no_argument, NULL, OPT_CHECK},
 		{"drop-privs", required_argument, NULL, OPT_DROP_PRIVS},

@@ -34,6 +34,8 @@ struct options {
 	struct writer_rotation rotation; /* --rotate-*, --max-files */
 	enum writer_sync sync;		 /* --sync */
 	const char *drop_user; /* --drop-privs; NULL: stay what one is */
+	enum writer_compress compress;	 /* --compress */
+	uint32_t tick_ns;		 /* --tick; 0: 1 */
 	bool check; /* --check, and nothing else */
 	unsigned int verbose;
 };

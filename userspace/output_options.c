@@ -73,16 +73,45 @@ int output_files_parse(const char *text, uint32_t *files)
 	return err;
 }
 
+/* Its index; -EINVAL: none of them. */
+static int name_find(const char *text, const char *const *names, int cnt)
+{
+	int i;
+
+	for (i = 0; i < cnt; i++) {
+		if (strcmp(text, names[i]) == 0)
+			return i;
+	}
+	return -EINVAL;
+}
+
 int output_sync_parse(const char *text, enum writer_sync *sync)
 {
 	static const char *const names[] = { "none", "interval", "block" };
-	unsigned int i;
+	int i = name_find(text, names, 3);
 
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(text, names[i]) == 0) {
-			*sync = (enum writer_sync)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
+	if (i >= 0)
+		*sync = (enum writer_sync)i;
+	return i < 0 ? i : 0;
+}
+
+int output_compress_parse(const char *text, enum writer_compress *compress)
+{
+	static const char *const names[] = { "default", "fast", "max" };
+	int i = name_find(text, names, 3);
+
+	if (i >= 0)
+		*compress = (enum writer_compress)i;
+	return i < 0 ? i : 0;
+}
+
+int output_tick_parse(const char *text, uint32_t *tick_ns)
+{
+	static const char *const names[] = { "ns", "us", "ms" };
+	static const uint32_t ticks[] = { 1, 1000, 1000000 };
+	int i = name_find(text, names, 3);
+
+	if (i >= 0)
+		*tick_ns = ticks[i];
+	return i < 0 ? i : 0;
 }

@@ -19,5 +19,9 @@ int output_count_parse(const char *text, uint64_t *count);
 int output_files_parse(const char *text, uint32_t *files);
 /* none, interval, block */
 int output_sync_parse(const char *text, enum writer_sync *sync);
+/* fast, default, max */
+int output_compress_parse(const char *text, enum writer_compress *compress);
+/* ns, us, ms */
+int output_tick_parse(const char *text, uint32_t *tick_ns);
 
 #endif

@@ -60,8 +60,9 @@ static int entry_append(struct rows *r, const struct out_entry *e)
 	return 0;
 }
 
-int rows_clock(struct rows *r, const struct clock_pair *pair)
+int rows_clock(struct rows *r, const struct clock_pair *exact)
 {
+	const struct clock_pair coarse = clock_pair_coarse(exact, r->tick_ns), *pair = &coarse;
 	uint8_t *p;
 	int err = rows_room(r, SMALL_ENTRY_BYTES);
 
@@ -85,6 +86,8 @@ int rows_begin(struct rows *r, int64_t ticks, const struct clock_pair *pair)
 	if (err)
 		return err;
 	r->generation++;
+	r->tick_ns = r->tick_ns ? r->tick_ns : 1;
+	ticks = clock_coarse(ticks, r->tick_ns);
 	r->ticks = ticks;
 	r->thread = NULL;
 	memset(&r->block, 0, sizeof(r->block));
@@ -343,9 +346,11 @@ static uint8_t *arguments_put(uint8_t *p, const struct out_format *f, const uint
 	return slot == end ? p : NULL;
 }
 
-static uint64_t duration_ticks(const struct clock_scale *scale, uint64_t start, int64_t ticks)
+/* What lies between the ticks of both ends, so that it can be told from the times of the records. */
+static uint64_t duration_ticks(const struct rows *r, const struct clock_scale *scale, uint64_t start,
+			       int64_t ticks)
 {
-	int64_t start_ticks = clock_ticks(scale, start);
+	int64_t start_ticks = clock_coarse(clock_ticks(scale, start), r->tick_ns);
 
 	return start_ticks < ticks ? (uint64_t)ticks - (uint64_t)start_ticks : 0;
 }
@@ -373,7 +378,7 @@ static uint8_t *line_record_put(uint8_t *p, const struct rows *r, const struct c
 	end = varint_put(end, format->id);
 	end = zigzag_put(end, ticks - r->ticks);
 	if (ends) {
-		end = varint_put(end, *slot ? duration_ticks(scale, *slot, ticks) : 0);
+		end = varint_put(end, *slot ? duration_ticks(r, scale, *slot, ticks) : 0);
 		end = varint_put(end, depth);
 		span_stack_line_end(s, (uint32_t)depth);
 		return context_put(p, FILE_CONTEXT_END, body, end);
@@ -405,7 +410,7 @@ int rows_record(struct rows *r, const struct catalog_out *c, const struct clock_
 {
 	const bool leaves = (record[0] & QSLOG_RECORD_EXIT) != 0;
 	const bool span = format->kind == QSLOG_SITE_SPAN;
-	int64_t ticks = clock_ticks(scale, record[1]);
+	const int64_t ns = clock_ticks(scale, record[1]), ticks = clock_coarse(ns, r->tick_ns);
 	const uint64_t *slot = record + 2;
 	const uint64_t *end = record + bytes / 8;
 	uint32_t text = format->text_bytes + thread->text_bytes;
@@ -447,7 +452,7 @@ int rows_record(struct rows *r, const struct catalog_out *c, const struct clock_
 				  format->id, FILE_SPAN_ID_ESCAPE);
 		p = zigzag_put(p, ticks - r->ticks);
 		if (leaves) {
-			p = varint_put(p, duration_ticks(scale, *slot, ticks));
+			p = varint_put(p, duration_ticks(r, scale, *slot, ticks));
 			text += 10;
 		} else {
 			p = arguments_put(p, format, slot, end, &text);
@@ -476,7 +481,7 @@ int rows_record(struct rows *r, const struct catalog_out *c, const struct clock_
 	summary_add(&r->block, ticks);
 	summary_add(&r->frame, ticks);
 	thread->block_records++;
-	thread->last_ticks = ticks;
+	thread->last_ticks = ns;
 	thread->has_ticks = true;
 	return 0;
 }
@@ -496,6 +501,7 @@ int rows_loss(struct rows *r, const struct catalog_out *c, struct out_thread *th
 	err = rows_room(r, SMALL_ENTRY_BYTES);
 	if (err)
 		return err;
+	ticks = clock_coarse(ticks, r->tick_ns);
 	p = zigzag_put(body, ticks - r->ticks);
 	p = varint_put(p, cause);
 	p = varint_put(p, count);

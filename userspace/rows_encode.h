@@ -25,6 +25,7 @@ struct rows {
 	uint32_t len, cap;
 	uint64_t generation; /* of this block: entries seen in it are tagged with it */
 	int64_t ticks;	     /* base of the next difference */
+	uint32_t tick_ns;    /* set it before the first: ticks of the file; what comes in is in ns */
 	const struct out_thread *thread; /* of the entries that follow; NULL at the start */
 	struct rows_summary block;
 	struct rows_summary frame; /* since rows_frame_begin() */

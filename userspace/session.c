@@ -262,7 +262,7 @@ static int output_open(struct session *s, struct why *why)
 		return err;
 	err = ingest_begin(s);
 	if (!err && s->options->live)
-		err = live_open(&s->live, s->writer);
+		err = live_open(&s->live, s->writer, s->options->tick_ns);
 	return err;
 }
 

@@ -17,7 +17,9 @@
 #include "writer_priv.h"
 #include "writer_state.h"
 
-#define BLOCK_BYTES_DEFAULT (1u << 20)
+#define NS_PER_SECOND 1000000000u
+#define BLOCK_BYTES_REOPENED (1u << 20)
+#define ROWS_BYTES_LEAST 16u /* of a record, in a block: shorter ones make it shorter, so that columns are */
 #define BLOCK_BYTES_MIN (4u << 10)
 #define BLOCK_BYTES_MAX (16u << 20)
 #define CLOCK_INTERVAL_NS 100000000 /* of pairs taken at flushes */
@@ -193,16 +195,17 @@ static void journal_end(struct writer *w, bool settled)
 static int block_store(struct writer *w)
 {
 	const uint8_t *payload;
+	struct clock_pair pair = clock_pair_coarse(&w->pair, w->rows.tick_ns);
 	uint32_t bytes;
 	int err = -ENOTSUP;
 
 	if (w->columns && w->rows.len >= COLUMNS_BYTES_MIN)
 		err = columns_encode(w->columns, w->rows.data, w->rows.len, &payload, &bytes);
 	if (err || bytes >= w->rows.len)
-		return block_out_write(w->out, FILE_BLOCK_ROWS, &w->rows.block, &w->pair,
+		return block_out_write(w->out, FILE_BLOCK_ROWS, &w->rows.block, &pair,
 				       w->rows.data, w->rows.len);
 	w->rows.block.rows_bytes = w->rows.len;
-	return block_out_write(w->out, FILE_BLOCK_COLUMNS, &w->rows.block, &w->pair, payload, bytes);
+	return block_out_write(w->out, FILE_BLOCK_COLUMNS, &w->rows.block, &pair, payload, bytes);
 }
 
 /* A write has failed. True: what was to be written waits, and is tried again. */
@@ -322,8 +325,8 @@ static void writer_entries_set(struct writer *w)
 {
 	const uint64_t most = w->rotation.records;
 
-	w->seal_entries = FILE_RECORDS_MAX;
-	if (most && w->file_records < most && most - w->file_records < FILE_RECORDS_MAX)
+	w->seal_entries = w->block_bytes / ROWS_BYTES_LEAST;
+	if (most && w->file_records < most && most - w->file_records < w->seal_entries)
 		w->seal_entries = (uint32_t)(most - w->file_records);
 }
 
@@ -363,16 +366,31 @@ static int clocks_begin(struct writer *w, const struct writer_options *options)
 
 int writer_open(struct writer **out, const struct writer_options *options)
 {
-	uint32_t block_bytes = options->block_bytes ? options->block_bytes : BLOCK_BYTES_DEFAULT;
+	static const struct {
+		uint32_t block_bytes;
+		int zstd_level;
+	} profiles[] = {
+		[WRITER_COMPRESS_DEFAULT] = { 4u << 20, 3 },
+		[WRITER_COMPRESS_FAST] = { 1u << 20, 1 },
+		[WRITER_COMPRESS_MAX] = { 8u << 20, 19 },
+	};
+	const uint32_t profile = options->compress;
+	uint32_t block_bytes = options->block_bytes;
 	struct writer *w;
 	int err;
 
 	*out = NULL;
-	if (!options->path || block_bytes < BLOCK_BYTES_MIN || block_bytes > BLOCK_BYTES_MAX)
+	if (profile >= sizeof(profiles) / sizeof(profiles[0]))
+		return -EINVAL;
+	if (!block_bytes)
+		block_bytes = profiles[profile].block_bytes;
+	if (!options->path || block_bytes < BLOCK_BYTES_MIN || block_bytes > BLOCK_BYTES_MAX ||
+	    options->tick_ns > NS_PER_SECOND)
 		return -EINVAL;
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return -ENOMEM;
+	w->rows.tick_ns = options->tick_ns ? options->tick_ns : 1;
 	w->event = options->event;
 	w->event_arg = options->event_arg;
 	w->sync = options->sync;
@@ -388,7 +406,7 @@ int writer_open(struct writer **out, const struct writer_options *options)
 	err = block_out_open(&w->out, options);
 	if (err)
 		goto fail;
-	w->columns = columns_encoder_open(options->zstd_level ? options->zstd_level : 1);
+	w->columns = columns_encoder_open(options->zstd_level ? options->zstd_level : profiles[profile].zstd_level);
 	if (!w->columns) {
 		err = -ENOMEM;
 		goto fail;
@@ -454,9 +472,10 @@ int writer_reopen(struct writer **out, int fd, struct recover_walk *walk,
 	*out = NULL;
 	if (!w)
 		return -ENOMEM;
-	w->block_bytes = w->seal_at = BLOCK_BYTES_DEFAULT;
+	w->block_bytes = w->seal_at = BLOCK_BYTES_REOPENED;
 	w->files = 1;
 	writer_entries_set(w);
+	w->rows.tick_ns = 1; /* of `walk` and `state` */
 	w->pair_fixed = true;
 	w->pair.ticks = walk->clock_ticks;
 	w->pair.realtime_ns = walk->clock_realtime_ns;

@@ -53,10 +53,19 @@ enum writer_event {
 	WRITER_TRUNCATED      /* likewise */
 };
 
+/* What is given for small files: docs/measured.md has what each costs. */
+enum writer_compress {
+	WRITER_COMPRESS_DEFAULT = 0, /* blocks of 4 MiB of rows */
+	WRITER_COMPRESS_FAST = 1,    /* 1 MiB */
+	WRITER_COMPRESS_MAX = 2	     /* 8 MiB, and all that zstd can do in a microsecond a record */
+};
+
 struct writer_options {
 	const char *path;	/* created or truncated; copied */
-	uint32_t block_bytes;	/* rows per sealed block before compression; 0: 1 MiB; 4 KiB..16 MiB */
-	int zstd_level;		/* 0: 1 */
+	enum writer_compress compress;
+	uint32_t block_bytes;	/* rows per sealed block; 0: as `compress` says; 4 KiB..16 MiB */
+	int zstd_level;		/* 0: likewise */
+	uint32_t tick_ns;	/* times of the file are in such ticks; 0: 1; up to a second */
 	uint32_t counter_kind;	/* enum file_counter_kind of the records; 0: the CPU's own */
 	bool tail;		/* keep unsealed rows readable in PATH.tail at every writer_flush() */
 	bool own_by_user;	/* give the files to owner_uid:owner_gid (sudo) */

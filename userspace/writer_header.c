@@ -23,7 +23,8 @@ int writer_header_write(struct writer *w, struct block_out *out, const struct cl
 			uint64_t number)
 {
 	uint8_t data[1024], body[2 * VARINT_BYTES_MAX], *p = data;
-	const uint64_t tick_ns = 1;
+	const struct clock_pair coarse = clock_pair_coarse(pair, w->rows.tick_ns);
+	const uint64_t tick_ns = w->rows.tick_ns;
 	char host[256] = "";
 	uint32_t bytes;
 
@@ -48,10 +49,10 @@ int writer_header_write(struct writer *w, struct block_out *out, const struct cl
 	p = info_extended_put(p, FILE_SUB_COUNTER, bytes);
 	memcpy(p, body, bytes);
 	p = info_extended_put(p + bytes, FILE_SUB_CLOCK, 20);
-	memcpy(p, &pair->ticks, 8);
-	memcpy(p + 8, &pair->realtime_ns, 8);
-	memcpy(p + 16, &pair->window_ns, 4);
+	memcpy(p, &coarse.ticks, 8);
+	memcpy(p + 8, &coarse.realtime_ns, 8);
+	memcpy(p + 16, &coarse.window_ns, 4);
 	p += 20;
-	return block_out_write(out, FILE_BLOCK_HEADER, NULL, pair, data,
+	return block_out_write(out, FILE_BLOCK_HEADER, NULL, &coarse, data,
 			       (uint32_t)(p - data));
 }

@@ -7,14 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <zstd.h>
 
 #include "columns_encode.h"
 #include "columns_in.h"
+#include "reader.h"
 #include "rows_encode.h"
 #include "varint.h"
+#include "writer.h"
 
 #define FORMATS 80u /* more than have a number in the first byte */
 #define THREADS 5u
@@ -496,6 +499,65 @@ static void test_parts(void **state)
 	columns_encoder_close(e);
 }
 
+/* Coarser ticks: times are the beginning of theirs, in blocks of rows and of columns, and durations
+ * fit to them. */
+static void test_ticks(void **state)
+{
+	static const uint32_t ticks[] = { 1, 1000, 1000000 };
+	static const struct clock_pair pair = { 0, INT64_C(1700000000000000000), 0 };
+	const struct writer_process process = { .pid = 7, .name = "p", .exe = "", .command = "" };
+	const struct writer_format format = { .tag = "t", .file = "f.c", .function = "f",
+					      .format = "{}", .kind = QSLOG_SITE_SPAN,
+					      .name = "s", .arg_cnt = 1, .types = { QSLOG_ARG_UINT64 } };
+	const struct clock_scale scale = { .mult = UINT64_C(1) << 32, .hz = 1000000000,
+					   .kind = FILE_COUNTER_MONOTONIC };
+	char path[] = "/tmp/qslog-ticks-XXXXXX";
+	uint32_t i, k, records;
+
+	(void)state;
+	assert_int_equal(close(mkstemp(path)), 0);
+	for (k = 0; k < 6; k++) {
+		const struct writer_options options = { .path = path, .tick_ns = ticks[k / 2],
+							.scale = &scale, .pairs = &pair, .pair_cnt = 1 };
+		const struct record *record;
+		struct reader *reader;
+		struct writer *w;
+		int64_t wall, least;
+
+		records = k % 2 ? 20 : 2000; /* few stay rows */
+		assert_int_equal(writer_open(&w, &options), 0);
+		assert_int_equal(writer_process_add(w, &process), 0);
+		assert_int_equal(writer_thread_add(w, 0, 8, 1, "t"), 0);
+		assert_int_equal(writer_format_add(w, 0, &format), 0);
+		for (i = 0; i < records; i++) {
+			const uint64_t enter[] = { 0, i * 777777, i };
+			const uint64_t leave[] = { QSLOG_RECORD_EXIT, i * 777777 + 5000, i * 777777 };
+
+			assert_int_equal(writer_record(w, 0, 0, enter, sizeof(enter)), 0);
+			assert_int_equal(writer_record(w, 0, 0, leave, sizeof(leave)), 0);
+		}
+		assert_int_equal(writer_close(w, NULL), 0);
+		assert_int_equal(reader_open(&reader, path, NULL, NULL), 0);
+		for (i = 0; i < 2 * records; i++) {
+			const int64_t at = (int64_t)(i / 2) * 777777 + (i % 2 ? 5000 : 0);
+
+			assert_int_equal(reader_next(reader, &record), 1);
+			wall = pair.realtime_ns + at;
+			least = wall - at % ticks[k / 2];
+			/* between the first pair and one of now, whose distance is not that of
+			 * these clocks: the times are those of the first */
+			assert_int_equal(record->time_ns, least);
+			if (i % 2)
+				assert_int_equal(record->duration_ns,
+						 (uint64_t)(at / ticks[k / 2] - (at - 5000) / ticks[k / 2]) *
+							 ticks[k / 2]);
+		}
+		assert_int_equal(reader_next(reader, &record), 0);
+		reader_close(reader);
+	}
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -505,6 +567,7 @@ int main(void)
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_unknown_section),
 		cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_ticks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
