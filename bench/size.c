@@ -2,11 +2,16 @@
 /*
  * size.c - bench-size: how small files are, against the text that they stand for.
  *
- * Each sample is replayed through the writer with timestamps of nanoseconds, the file is decoded to
- * the text that `qslog cat` prints, and the text is also packed with zstd -19, xz -9 and gzip -9.
- * Everything that is shown as a ratio is bytes of the text / bytes of the file. A span has a line
- * for entering and one for leaving. Synthetic samples are always measured; CORPUS=folder (or an
- * argument) adds real ones.
+ * Each sample is replayed through the writer at each tick and with each profile; the file with ticks
+ * of 1 ns is decoded to the text that `qslog cat` prints (which shows milliseconds), and that is packed
+ * with zstd -19, xz -9 and gzip -9. Everything that is shown as a ratio is bytes of the text / bytes of
+ * the file. A span has a line for entering and one for leaving. Synthetic samples are always measured;
+ * CORPUS=folder (or an argument) adds real ones.
+ *
+ * What times cost hangs on how far apart calls are: GAP_NS nanoseconds on average (50,000), as events
+ * that have nothing to do with each other; 0: at full speed. RECORDS says how many (100,000).
+ * SHUFFLE=1 draws the calls of a sample at random: replayed in its order, a sample of 2,000 calls comes
+ * again every 2,000 calls, which is more of the same than programs do.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,16 +28,35 @@
 #include "reader.h"
 #include "text.h"
 
-#define LIMIT_SECONDS 600
+#define LIMIT_SECONDS 1800
 #define RECORDS 100000u
-#define GAP_NS 1000u
-#define RUNS 5
+#define GAP_NS 50000u
+#define RUNS 3
 #define TEXT_CHUNK (1u << 20)
 
+static const struct tick {
+	const char *name;
+	uint32_t ns;
+} ticks[] = { { "ns", 1 }, { "us", 1000 }, { "ms", 1000000 } };
+#define TICKS (sizeof(ticks) / sizeof(ticks[0]))
+
+static const struct profile {
+	const char *name;
+	enum writer_compress compress;
+} profiles[] = { { "fast", WRITER_COMPRESS_FAST },
+		 { "default", WRITER_COMPRESS_DEFAULT },
+		 { "max", WRITER_COMPRESS_MAX } };
+#define PROFILES (sizeof(profiles) / sizeof(profiles[0]))
+
+/* Of the text: ratios of what else there is; NaN where the tool is missing. */
+struct yardsticks {
+	uint64_t text;
+	double zstd19, xz9, gzip9;
+};
+
 struct sizes {
-	uint64_t text, file, rows;
-	double zstd19, xz9, gzip9; /* ratios; NaN where the tool is missing */
-	double encode, decode;	   /* records a second */
+	uint64_t file, rows;
+	double encode, decode; /* records a second */
 };
 
 static void damage_print(void *arg, const char *path, uint64_t offset, const char *what)
@@ -115,7 +139,7 @@ static double packed_ratio(const char *tool, const char *option, const char *pat
 }
 
 static int speeds_measure(const struct bench *b, const struct sample *s, const char *path,
-			  struct sizes *out)
+			  const struct sample_replay *how, struct sizes *out)
 {
 	double encode[RUNS], decoded[RUNS];
 	struct sample_written written;
@@ -123,15 +147,15 @@ static int speeds_measure(const struct bench *b, const struct sample *s, const c
 	int i, err;
 
 	for (i = 0; i < RUNS; i++) {
-		err = sample_write(s, path, RECORDS, GAP_NS, b->ns_per_tick, &written);
+		err = sample_replay(s, path, how, b->ns_per_tick, &written);
 		if (err)
 			return err;
-		encode[i] = RECORDS / written.seconds;
+		encode[i] = (double)how->records / written.seconds;
 		begin = bench_monotonic_ns();
-		err = decode(path, RECORDS, NULL, &text_bytes);
+		err = decode(path, how->records, NULL, &text_bytes);
 		if (err)
 			return err;
-		decoded[i] = RECORDS / ((double)(bench_monotonic_ns() - begin) / 1e9);
+		decoded[i] = (double)how->records / ((double)(bench_monotonic_ns() - begin) / 1e9);
 	}
 	out->file = written.totals.file_bytes;
 	out->rows = written.rows_bytes;
@@ -140,21 +164,22 @@ static int speeds_measure(const struct bench *b, const struct sample *s, const c
 	return 0;
 }
 
-static int sizes_measure(const struct bench *b, const struct sample *s, struct sizes *out)
+static int yardsticks_measure(const struct bench *b, const struct sample *s, const char *path,
+			      const struct sample_replay *how, struct yardsticks *out)
 {
-	char path[PATH_MAX], text_path[PATH_MAX];
+	struct sample_written written;
+	char text_path[PATH_MAX];
 	FILE *text;
 	int err;
 
-	bench_path(b, path, "size.qslog");
 	bench_path(b, text_path, "size.txt");
-	err = speeds_measure(b, s, path, out);
+	err = sample_replay(s, path, how, b->ns_per_tick, &written);
 	if (err)
 		return err;
 	text = fopen(text_path, "we");
 	if (!text)
 		return -errno;
-	err = decode(path, RECORDS, text, &out->text);
+	err = decode(path, how->records, text, &out->text);
 	if (fclose(text) && !err)
 		err = -errno;
 	if (!err) {
@@ -163,43 +188,68 @@ static int sizes_measure(const struct bench *b, const struct sample *s, struct s
 		out->gzip9 = packed_ratio("gzip", "-9", text_path, out->text);
 	}
 	bench_remove(text_path);
+	return err;
+}
+
+static void line_print(const struct sample *s, const struct tick *tick, const struct profile *profile,
+		       const struct sample_replay *how, const struct yardsticks *y,
+		       const struct sizes *z)
+{
+	const double ratio = (double)y->text / (double)z->file, rows = (double)y->text / (double)z->rows;
+
+	printf("%-18s %-2s %-7s %9llu %8llu %7.2f | %7.1f %7.1f %7.1f %7.1f %7.1f | %6.2f | %9.2f %9.2f\n",
+	       s->name, tick->name, profile->name, (unsigned long long)y->text,
+	       (unsigned long long)z->file, (double)z->file / (double)how->records, ratio, y->zstd19,
+	       y->xz9, y->gzip9, rows, ratio / y->zstd19, z->encode / 1e6, z->decode / 1e6);
+	printf("result: bench=size sample=%s tick=%s profile=%s text_bytes=%llu file_bytes=%llu "
+	       "ratio=%.2f zstd19=%.2f xz9=%.2f gzip9=%.2f rows=%.2f encode_records_per_s=%.0f "
+	       "decode_records_per_s=%.0f\n", s->name, tick->name, profile->name,
+	       (unsigned long long)y->text, (unsigned long long)z->file, ratio, y->zstd19, y->xz9,
+	       y->gzip9, rows, z->encode, z->decode);
+	fflush(stdout);
+}
+
+static int sizes_measure(const struct bench *b, const struct sample *s, struct sample_replay *how)
+{
+	struct yardsticks y = { 0, NAN, NAN, NAN };
+	char path[PATH_MAX];
+	struct sizes z;
+	unsigned i;
+	int err;
+
+	bench_path(b, path, "size.qslog");
+	err = yardsticks_measure(b, s, path, how, &y);
+	for (i = 0; i < TICKS * PROFILES && !err; i++) {
+		const struct tick *tick = &ticks[i / PROFILES];
+		const struct profile *profile = &profiles[i % PROFILES];
+
+		how->tick_ns = tick->ns;
+		how->compress = profile->compress;
+		err = speeds_measure(b, s, path, how, &z);
+		if (!err)
+			line_print(s, tick, profile, how, &y, &z);
+	}
+	how->tick_ns = 1;
+	how->compress = WRITER_COMPRESS_DEFAULT;
 	bench_remove(path);
 	return err;
 }
 
-static void sample_measure(struct bench *b, const struct sample_list *list, uint32_t n)
+static uint64_t number_wanted(const char *name, uint64_t otherwise)
 {
-	struct sample sample;
-	struct sizes z;
-	double ratio;
-	int err;
+	const char *text = getenv(name);
 
-	err = sample_open(&sample, list, n, RECORDS);
-	if (!err)
-		err = sizes_measure(b, &sample, &z);
-	if (err) {
-		bench_fail(b, "%s: %s", sample.name, strerror(-err));
-		sample_fini(&sample);
-		return;
-	}
-	ratio = (double)z.text / (double)z.file;
-	printf("%-18s %9llu %8llu %7.2f | %7.1f %7.1f %7.1f %7.1f %7.1f | %9.2f %9.2f\n", sample.name,
-	       (unsigned long long)z.text, (unsigned long long)z.file, (double)z.file / RECORDS,
-	       ratio, z.zstd19, z.xz9, z.gzip9, (double)z.text / (double)z.rows, z.encode / 1e6,
-	       z.decode / 1e6);
-	printf("result: bench=size sample=%s tick=ns profile=fast text_bytes=%llu file_bytes=%llu "
-	       "ratio=%.2f zstd19=%.2f xz9=%.2f gzip9=%.2f rows=%.2f encode_records_per_s=%.0f "
-	       "decode_records_per_s=%.0f\n", sample.name, (unsigned long long)z.text,
-	       (unsigned long long)z.file, ratio, z.zstd19, z.xz9, z.gzip9,
-	       (double)z.text / (double)z.rows, z.encode, z.decode);
-	fflush(stdout);
-	sample_fini(&sample);
+	return text && *text ? strtoull(text, NULL, 10) : otherwise;
 }
 
 int main(int argc, char **argv)
 {
 	const char *dir = argc > 1 ? argv[1] : getenv("CORPUS");
+	struct sample_replay how = { .records = number_wanted("RECORDS", RECORDS),
+				     .gap_ns = (uint32_t)number_wanted("GAP_NS", GAP_NS),
+				     .shuffled = number_wanted("SHUFFLE", 0) != 0 };
 	struct sample_list list;
+	struct sample sample;
 	struct bench b;
 	uint32_t n;
 	int err;
@@ -213,12 +263,20 @@ int main(int argc, char **argv)
 		sample_list_fini(&list);
 		return 1;
 	}
-	printf("# %u records each, on average %u ns apart, ticks of 1 ns, default profile; ratios are "
-	       "text / file; speeds are the median of %d\n", RECORDS, GAP_NS, RUNS);
-	printf("sample                  text     file bytes/r |   ratio zstd-19    xz-9  gzip-9    rows | "
-	       "enc. M/s  dec. M/s\n");
-	for (n = 0; n < list.cnt; n++)
-		sample_measure(&b, &list, n);
+	printf("# %llu records each, %s, %u ns apart on average%s; ratios are text / file; speeds are "
+	       "the median of %d\n", (unsigned long long)how.records,
+	       how.shuffled ? "drawn at random" : "in their order", how.gap_ns,
+	       how.gap_ns ? "" : " (at full speed)", RUNS);
+	printf("sample             tick profile      text     file bytes/r |   ratio zstd-19    xz-9  "
+	       "gzip-9    rows | / zstd | enc. M/s  dec. M/s\n");
+	for (n = 0; n < list.cnt; n++) {
+		err = sample_open(&sample, &list, n, (uint32_t)how.records);
+		if (!err)
+			err = sizes_measure(&b, &sample, &how);
+		if (err)
+			bench_fail(&b, "%s: %s", sample.name, strerror(-err));
+		sample_fini(&sample);
+	}
 	sample_list_fini(&list);
 	return bench_end(&b);
 }

@@ -54,6 +54,11 @@ static unsigned exponent_find(const struct words *w, bool is_float)
 	return exponent;
 }
 
+bool decimal_fits(const struct words *bits, bool is_float)
+{
+	return bits->cnt >= LEAST && exponent_find(bits, is_float) <= EXPONENT_MOST;
+}
+
 bool decimal_put(struct streams *s, const struct words *bits, bool is_float)
 {
 	const unsigned exponent = bits->cnt < LEAST ? EXPONENT_MOST + 1 : exponent_find(bits, is_float);

@@ -14,6 +14,8 @@
 #include "hash_index.h"
 #include "qslog_abi.h"
 
+#define SPARE_LEAST 1024u /* numbers: a column with more is long */
+#define SPARE_MAX 256u	  /* columns */
 #define NEAR_NUMBERS 1024u
 #define TIME_SHAPES_MAX 64u /* with more, differences are not looked at by shape */
 #define NUMBER_BITS 13u		/* table of wide numbers, for counting */
@@ -53,6 +55,8 @@ struct columns_encoder {
 	uint32_t near[NEAR_NUMBERS]; /* index + 1 of the format with this number */
 	struct shape *shapes;
 	uint32_t shape_cnt, shape_cap;
+	struct words *spare; /* memory of columns of the block before */
+	uint32_t spare_cnt, spare_cap;
 	struct words ops, verbatim_lengths, threads, switch_times, all_times;
 	struct bytes verbatim;
 	struct nest *nests; /* by order of appearance of threads */
@@ -87,6 +91,43 @@ struct columns_encoder *columns_encoder_open(int zstd_level)
 	return e;
 }
 
+/* Memory that a column has grown is kept for one of the next block: given back and taken again it
+ * would be new pages each time. */
+static void words_spare(struct columns_encoder *e, struct words *w)
+{
+	uint32_t cap = e->spare_cap ? e->spare_cap * 2 : 64;
+	struct words *list;
+
+	if (e->spare_cnt == e->spare_cap && w->v && cap <= SPARE_MAX) {
+		list = realloc(e->spare, cap * sizeof(*list));
+		if (list) {
+			e->spare = list;
+			e->spare_cap = cap;
+		}
+	}
+	if (!w->v || w->cap < SPARE_LEAST || e->spare_cnt == e->spare_cap) {
+		free(w->v);
+		return;
+	}
+	w->cnt = 0;
+	w->failed = false;
+	e->spare[e->spare_cnt++] = *w;
+}
+
+/* A column that has become long takes over what one of the block before had. */
+static void column_add(struct columns_encoder *e, struct words *w, uint64_t v)
+{
+	if (__builtin_expect(w->cnt == SPARE_LEAST && w->cap == SPARE_LEAST && e->spare_cnt, 0)) {
+		struct words *from = &e->spare[--e->spare_cnt];
+
+		memcpy(from->v, w->v, w->cnt * sizeof(*w->v));
+		from->cnt = w->cnt;
+		free(w->v);
+		*w = *from;
+	}
+	words_add(w, v);
+}
+
 static void shapes_clear(struct columns_encoder *e)
 {
 	uint32_t i, k;
@@ -95,9 +136,9 @@ static void shapes_clear(struct columns_encoder *e)
 		struct shape *s = &e->shapes[i];
 
 		for (k = 0; s->columns && k < (s->arg_cnt ? s->arg_cnt : 1u); k++)
-			free(s->columns[k].values.v);
+			words_spare(e, &s->columns[k].values);
 		free(s->columns);
-		free(s->times.v);
+		words_spare(e, &s->times);
 	}
 	e->shape_cnt = 0;
 }
@@ -107,6 +148,9 @@ void columns_encoder_close(struct columns_encoder *e)
 	if (!e)
 		return;
 	shapes_clear(e);
+	while (e->spare_cnt)
+		free(e->spare[--e->spare_cnt].v);
+	free(e->spare);
 	free(e->shapes);
 	free(e->formats);
 	hash_index_fini(&e->format_by_number);
@@ -254,7 +298,7 @@ static const uint8_t *string_take(struct columns_encoder *e, const uint8_t *p, c
 	if (!p)
 		return NULL;
 	if (!code) {
-		words_add(&column->values, strings_add(&e->strings, id, p, 0, 1));
+		column_add(e, &column->values, strings_add(&e->strings, id, p, 0, 1));
 		return p;
 	}
 	len = (code - 1) >> 1;
@@ -266,7 +310,7 @@ static const uint8_t *string_take(struct columns_encoder *e, const uint8_t *p, c
 	}
 	if (len > (size_t)(end - p))
 		return NULL;
-	words_add(&column->values, strings_add(&e->strings, id, p, (uint32_t)len, missing));
+	column_add(e, &column->values, strings_add(&e->strings, id, p, (uint32_t)len, missing));
 	return p + len;
 }
 
@@ -285,16 +329,16 @@ static const uint8_t *arguments_take(struct columns_encoder *e, const uint8_t *p
 		case QSLOG_ARG_UINT8:
 			if (p >= end)
 				return NULL;
-			words_add(&c->values, *p++);
+			column_add(e, &c->values, *p++);
 			break;
 		case QSLOG_ARG_UINT64:
 		case QSLOG_ARG_POINTER:
 			p = number_take(p, end, &v);
-			words_add(&c->values, v);
+			column_add(e, &c->values, v);
 			break;
 		case QSLOG_ARG_INT64:
 			p = number_take(p, end, &v);
-			words_add(&c->values, (uint64_t)unzigzag(v));
+			column_add(e, &c->values, (uint64_t)unzigzag(v));
 			break;
 		case QSLOG_ARG_FLOAT:
 		case QSLOG_ARG_DOUBLE:
@@ -303,7 +347,7 @@ static const uint8_t *arguments_take(struct columns_encoder *e, const uint8_t *p
 				return NULL;
 			memcpy(&v, p, s->types[i] == QSLOG_ARG_FLOAT ? 4 : 8);
 			p += s->types[i] == QSLOG_ARG_FLOAT ? 4 : 8;
-			words_add(&c->values, v);
+			column_add(e, &c->values, v);
 			break;
 		case QSLOG_ARG_STR:
 		case QSLOG_ARG_BYTES:
@@ -389,7 +433,7 @@ static const uint8_t *record_take(struct columns_encoder *e, const uint8_t *p, c
 	words_add(&e->ops, COLUMNS_OP_SHAPE + index);
 	if (kind == COLUMNS_SHAPE_EXIT) {
 		p = number_take(p, end, &duration);
-		words_add(&s->columns[0].values, duration - nest_left(e));
+		column_add(e, &s->columns[0].values, duration - nest_left(e));
 		return p;
 	}
 	if (kind == COLUMNS_SHAPE_ENTER)
@@ -516,7 +560,7 @@ static bool is_number(uint8_t type)
 
 /* Numbers far apart that come again. Of all, only those are looked at whose hash ends in zeros: all
  * occurrences of one are, or none. */
-static void wide_choose(struct columns_encoder *e, struct column *c)
+static void wide_choose(struct columns_encoder *e, struct column *c, uint8_t type)
 {
 	const struct words *w = &c->values;
 	uint64_t low = UINT64_MAX, high = 0;
@@ -532,6 +576,9 @@ static void wide_choose(struct columns_encoder *e, struct column *c)
 		high = v > high ? v : high;
 	}
 	if (high - low < WIDE_RANGE)
+		return;
+	if ((type == QSLOG_ARG_DOUBLE || type == QSLOG_ARG_FLOAT) &&
+	    decimal_fits(w, type == QSLOG_ARG_FLOAT))
 		return;
 	for (i = 0; i < w->cnt; i++) {
 		const uint64_t h = mix(w->v[i]);
@@ -617,7 +664,8 @@ static void numbers_refer(struct columns_encoder *e)
 	for (i = 0; i < e->shape_cnt; i++) {
 		for (k = 0; k < e->shapes[i].arg_cnt; k++) {
 			if (is_number(e->shapes[i].types[k]))
-				wide_choose(e, &e->shapes[i].columns[k]);
+				wide_choose(e, &e->shapes[i].columns[k],
+					    e->shapes[i].types[k]);
 			any |= e->shapes[i].columns[k].refs;
 		}
 	}
@@ -707,7 +755,7 @@ static bool times_by_shape(struct columns_encoder *e)
 		return false;
 	for (i = 0; i < e->ops.cnt; i++) {
 		if (e->ops.v[i] >= COLUMNS_OP_SHAPE && !switched)
-			words_add(&e->shapes[e->ops.v[i] - COLUMNS_OP_SHAPE].times,
+			column_add(e, &e->shapes[e->ops.v[i] - COLUMNS_OP_SHAPE].times,
 				  e->all_times.v[next++]);
 		switched = e->ops.v[i] == COLUMNS_OP_THREAD;
 	}

@@ -110,6 +110,7 @@ double ints_cost(struct streams *s, const uint64_t *v, uint32_t n, bool is_signe
 
 /* A column of floating-point numbers that are decimal fractions, most of them. False: they are not,
  * and nothing has been put. */
+bool decimal_fits(const struct words *bits, bool is_float);
 bool decimal_put(struct streams *s, const struct words *bits, bool is_float);
 
 /* ---- references ---- */

@@ -370,7 +370,7 @@ int writer_open(struct writer **out, const struct writer_options *options)
 		uint32_t block_bytes;
 		int zstd_level;
 	} profiles[] = {
-		[WRITER_COMPRESS_DEFAULT] = { 4u << 20, 3 },
+		[WRITER_COMPRESS_DEFAULT] = { 4u << 20, 1 },
 		[WRITER_COMPRESS_FAST] = { 1u << 20, 1 },
 		[WRITER_COMPRESS_MAX] = { 8u << 20, 19 },
 	};
