@@ -229,6 +229,19 @@ static bool write_failed(struct writer *w, int err)
 	return true;
 }
 
+/* No file has more records than it may. What waits for room is not tried with each record. */
+static void writer_entries_set(struct writer *w)
+{
+	const uint64_t most = w->rotation.records;
+	const uint32_t waiting = w->failing ? w->rows.block.entry_cnt : 0;
+
+	w->seal_entries = w->block_bytes / ROWS_BYTES_LEAST;
+	if (most && w->file_records < most && most - w->file_records < w->seal_entries)
+		w->seal_entries = (uint32_t)(most - w->file_records);
+	if (waiting >= w->seal_entries / 2)
+		w->seal_entries = waiting + waiting / 2 + 1;
+}
+
 static void write_succeeded(struct writer *w)
 {
 	w->seal_at = w->block_bytes;
@@ -236,6 +249,7 @@ static void write_succeeded(struct writer *w)
 	if (!w->failing)
 		return;
 	w->failing = 0;
+	writer_entries_set(w);
 	writer_event(w, WRITER_WORKING, 0, w->unwritten - w->failing_unwritten,
 		     block_out_name(w->out));
 }
@@ -318,16 +332,6 @@ void writer_lost_from_file(struct writer *w, uint64_t records, uint64_t losses)
 		thread = losses_add(&w->carry, (uint32_t)thread, LOSS_UNWRITTEN, records + losses);
 	if (thread < 0)
 		writer_error(w, thread);
-}
-
-/* No file has more records than it may. */
-static void writer_entries_set(struct writer *w)
-{
-	const uint64_t most = w->rotation.records;
-
-	w->seal_entries = w->block_bytes / ROWS_BYTES_LEAST;
-	if (most && w->file_records < most && most - w->file_records < w->seal_entries)
-		w->seal_entries = (uint32_t)(most - w->file_records);
 }
 
 /* After an append: is there enough? An error of sealing is kept for flush and close. */
