@@ -56,6 +56,9 @@ enum file_compression {
 #define FILE_HINT_RECOVERED_TAIL 2u /* and has the rows of the tail */
 #define FILE_HINT_CONTINUED 4u	    /* of the last index block: another file of the set follows */
 #define FILE_LEVEL_MASK_LOSS 0x80u    /* the block has loss entries: never skip it by level */
+#define FILE_LEVEL_MASK_OFF 0x40u     /* it has intervals off the CPU, or says that some are missing */
+/* Do the times of a header say anything? */
+#define FILE_HAS_TIMES(h) ((h)->record_cnt || (h)->lost || (h)->level_mask & FILE_LEVEL_MASK_OFF)
 
 struct file_block_header {
 	uint8_t magic[FILE_MAGIC_BYTES];
@@ -64,7 +67,7 @@ struct file_block_header {
 	uint8_t version;
 	uint8_t kind;		  /* enum file_block_kind */
 	uint8_t compression;	  /* enum file_compression */
-	uint8_t level_mask;	  /* bit 1 << level of every record, and FILE_LEVEL_MASK_LOSS */
+	uint8_t level_mask;	  /* bit 1 << level of every record, and FILE_LEVEL_MASK_ */
 	uint16_t must_understand; /* flags: a reader that does not know one refuses the block */
 	uint16_t may_ignore;	  /* flags that a reader may ignore */
 	uint16_t reserved;
@@ -72,7 +75,7 @@ struct file_block_header {
 	uint32_t stored_bytes;	  /* of the payload that follows the header */
 	uint32_t raw_bytes;	  /* of the payload once decompressed */
 	uint64_t payload_hash;	  /* xxh3-64 of the stored payload */
-	int64_t time_min;	  /* ticks, of the records and losses; 0 and 0 where there are none */
+	int64_t time_min;	  /* ticks, of records, losses, intervals; 0 and 0 where there are none */
 	int64_t time_max;
 	int64_t clock_ticks;	  /* the newest clock pair when the block was written */
 	int64_t clock_realtime_ns;
@@ -190,12 +193,54 @@ enum file_info_subtype {
 	FILE_SUB_PROCESS = 2,
 	FILE_SUB_THREAD = 3,
 	FILE_SUB_LOSS = 4,
+	FILE_SUB_OFF = 5,	/* intervals in which threads were off the CPU */
+	FILE_SUB_OFF_LOST = 6,	/* such are missing */
 	FILE_SUB_TICK = 16,
 	FILE_SUB_WRITER = 17,
 	FILE_SUB_FILE_ID = 18,
 	FILE_SUB_HOST = 19,
 	FILE_SUB_COUNTER = 20,
-	FILE_SUB_SET = 21
+	FILE_SUB_SET = 21,
+	FILE_SUB_SCHED = 22	/* intervals off the CPU are recorded */
+};
+
+/* Why a thread left the CPU. Append only, as all that follows. */
+enum file_off_why {
+	FILE_OFF_PREEMPTED = 0, /* it could have gone on: another thread got the CPU */
+	FILE_OFF_SLEEP = 1,	/* it waited, interruptibly */
+	FILE_OFF_DISK_SLEEP = 2, /* or not */
+	FILE_OFF_STOPPED = 3,	/* by a signal */
+	FILE_OFF_DEBUGGED = 4,	/* by a debugger */
+	FILE_OFF_OTHER = 5
+};
+
+/* Who woke it, or took the CPU. */
+enum file_off_who {
+	FILE_OFF_WHO_UNKNOWN = 0,
+	FILE_OFF_WHO_HARDIRQ = 1,
+	FILE_OFF_WHO_SOFTIRQ = 2,
+	FILE_OFF_WHO_THREAD = 3
+};
+
+enum file_off_flag {
+	FILE_OFF_IO = 1,      /* it waited for a block device */
+	FILE_OFF_EXITING = 2, /* it was ending */
+	FILE_OFF_OPEN = 4     /* it did not come back before the recording ended */
+};
+
+/* The first byte of an interval. */
+#define FILE_OFF_WHY_MASK 7u
+#define FILE_OFF_WHO_SHIFT 3
+#define FILE_OFF_WHO_MASK 3u
+#define FILE_OFF_FLAGS_SHIFT 5
+#define FILE_OFF_FLAGS_ALL 7u
+#define FILE_OFF_NAMES_MAX 64u /* threads, system calls, wakers in one entry: each at most so many */
+
+enum file_off_lost_cause {
+	FILE_OFF_LOST_RING_FULL = 0, /* no room between kernel and tracer */
+	FILE_OFF_LOST_STATE = 1,     /* the kernel had no memory for a thread's state */
+	FILE_OFF_LOST_UNWRITTEN = 2, /* the output could not be written */
+	FILE_OFF_LOST_CAUSE_COUNT = 3
 };
 
 enum file_counter_kind {

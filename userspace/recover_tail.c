@@ -39,8 +39,8 @@ static int read_exactly(int fd, void *data, size_t bytes, uint64_t offset)
 
 static void summary_add(struct tail_in *t, const struct file_frame_header *h)
 {
-	if (h->record_cnt || h->lost) {
-		bool first = !t->record_cnt && !t->lost;
+	if (FILE_HAS_TIMES(h)) {
+		bool first = !FILE_HAS_TIMES(t);
 
 		t->entry_min = first || h->time_min < t->entry_min ? h->time_min : t->entry_min;
 		t->entry_max = first || h->time_max > t->entry_max ? h->time_max : t->entry_max;

@@ -209,6 +209,19 @@ static int open_formats(struct rows *r, const struct catalog_out *c, const struc
 	return 0;
 }
 
+int rows_process(struct rows *r, const struct catalog_out *c, uint32_t process)
+{
+	struct out_process *p = c->processes[process];
+	int err;
+
+	if (p->entry.seen == r->generation)
+		return 0;
+	err = entry_append(r, &p->entry);
+	if (!err)
+		p->entry.seen = r->generation;
+	return err;
+}
+
 /* The entries that follow are the thread's. */
 static int thread_select(struct rows *r, const struct catalog_out *c, struct out_thread *t,
 			 uint32_t index)
@@ -218,13 +231,9 @@ static int thread_select(struct rows *r, const struct catalog_out *c, struct out
 	uint8_t *p;
 	int err;
 
-	if (process->entry.seen != r->generation) {
-		err = entry_append(r, &process->entry);
-		if (err)
-			return err;
-		process->entry.seen = r->generation;
-	}
-	err = appears ? open_formats(r, c, &t->spans) : 0;
+	err = rows_process(r, c, t->process);
+	if (!err && appears)
+		err = open_formats(r, c, &t->spans);
 	if (!err)
 		err = rows_room(r, t->entry.bytes + (t->spans.cnt + 1) * OPEN_ENTRY_BYTES +
 					   SMALL_ENTRY_BYTES);
@@ -518,6 +527,33 @@ int rows_loss(struct rows *r, const struct catalog_out *c, struct out_thread *th
 	r->frame.level_mask |= FILE_LEVEL_MASK_LOSS;
 	summary_add(&r->block, ticks);
 	summary_add(&r->frame, ticks);
+	return 0;
+}
+
+static void summary_off(struct rows_summary *s, uint32_t cnt, uint64_t lost, int64_t min,
+			int64_t max)
+{
+	summary_add(s, min);
+	summary_add(s, max);
+	s->entry_cnt += cnt > 2 ? cnt - 2 : 0; /* those two have been counted */
+	s->off_cnt += cnt;
+	s->off_lost += lost;
+	s->level_mask |= FILE_LEVEL_MASK_OFF;
+}
+
+int rows_off(struct rows *r, unsigned subtype, const uint8_t *data, uint32_t bytes, uint32_t cnt,
+	     uint64_t lost, int64_t min, int64_t max)
+{
+	uint8_t *p;
+	int err = rows_room(r, bytes + SMALL_ENTRY_BYTES);
+
+	if (err)
+		return err;
+	p = info_extended_put(r->data + r->len, subtype, bytes);
+	memcpy(p, data, bytes);
+	r->len = (uint32_t)(p - r->data) + bytes;
+	summary_off(&r->block, cnt, lost, min, max);
+	summary_off(&r->frame, cnt, lost, min, max);
 	return 0;
 }
 

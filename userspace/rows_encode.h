@@ -15,7 +15,9 @@ struct rows_summary {
 	uint64_t lost;
 	uint64_t text_bytes; /* estimate; of a block only */
 	uint32_t record_cnt;
-	uint32_t entry_cnt; /* records and losses */
+	uint32_t entry_cnt; /* records, losses, intervals off the CPU */
+	uint32_t off_cnt;   /* intervals */
+	uint64_t off_lost;  /* and how many are missing */
 	uint32_t rows_bytes; /* of a columns block: of what it decodes to */
 	uint8_t level_mask;
 };
@@ -41,6 +43,12 @@ int rows_record(struct rows *r, const struct catalog_out *c, const struct clock_
 int rows_loss(struct rows *r, const struct catalog_out *c, struct out_thread *thread,
 	      uint32_t thread_index, unsigned cause, uint64_t count, int64_t ticks);
 int rows_clock(struct rows *r, const struct clock_pair *pair);
+/* What the block says about the process; nothing where it has already. */
+int rows_process(struct rows *r, const struct catalog_out *c, uint32_t process);
+/* An extended info entry with the data of off_encode.h: `cnt` intervals, or `lost` that are missing,
+ * at times from `min` to `max`. */
+int rows_off(struct rows *r, unsigned subtype, const uint8_t *data, uint32_t bytes, uint32_t cnt,
+	     uint64_t lost, int64_t min, int64_t max);
 void rows_frame_begin(struct rows *r);
 void rows_fini(struct rows *r);
 

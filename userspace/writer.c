@@ -102,7 +102,7 @@ static int earlier_append(struct writer *w)
 }
 
 /* Begins a block if none is being built; what the last could not report comes first. */
-static int block_begin(struct writer *w, int64_t ticks)
+int writer_block_begin(struct writer *w, int64_t ticks)
 {
 	struct clock_pair first = w->pair;
 	uint32_t n = 0;
@@ -137,7 +137,7 @@ static int block_begin(struct writer *w, int64_t ticks)
 			return err;
 		w->carry.cnt--;
 	}
-	return 0;
+	return writer_off_begin(w);
 }
 
 /* The block is given up: its records are lost, its losses are still to be reported. */
@@ -157,6 +157,7 @@ static int block_drop(struct writer *w)
 			err = losses_add(&w->carry, t, LOSS_UNWRITTEN, thread->block_records);
 	}
 	losses_merge(&w->carry);
+	writer_off_drop(w);
 	w->unwritten += w->rows.block.record_cnt;
 	w->lost_by[LOSS_UNWRITTEN] += w->rows.block.record_cnt;
 	if (block_out_has_tail(w->out)) {
@@ -165,6 +166,12 @@ static int block_drop(struct writer *w)
 		err = err ? err : drop_err;
 	}
 	return err;
+}
+
+/* Is there something that the last block could not report? */
+static bool carries(const struct writer *w)
+{
+	return w->carry.cnt || w->off_carry.cnt;
 }
 
 static void tap_feed(struct writer *w)
@@ -335,7 +342,7 @@ void writer_lost_from_file(struct writer *w, uint64_t records, uint64_t losses)
 }
 
 /* After an append: is there enough? An error of sealing is kept for flush and close. */
-static void block_check(struct writer *w)
+void writer_block_check(struct writer *w)
 {
 	if (__builtin_expect(w->rows.len >= w->seal_at ||
 				     w->rows.block.entry_cnt >= w->seal_entries, 0)) {
@@ -400,6 +407,7 @@ int writer_open(struct writer **out, const struct writer_options *options)
 	w->sync = options->sync;
 	w->host_given = options->host;
 	snprintf(w->host, sizeof(w->host), "%s", options->host ? options->host : "");
+	w->sched = options->sched;
 	err = writer_rotation_open(w, options);
 	if (err)
 		goto fail;
@@ -561,7 +569,7 @@ int writer_record(struct writer *w, uint32_t thread, uint32_t format, const uint
 	if (bytes < QSLOG_RECORD_HEADER_BYTES || bytes % 8 || bytes > FILE_STRING_BYTES_MAX)
 		return -EBADMSG;
 	if (!w->building) {
-		err = block_begin(w, clock_ticks(&w->scale, record[1]));
+		err = writer_block_begin(w, clock_ticks(&w->scale, record[1]));
 		if (err)
 			return err;
 	}
@@ -569,7 +577,7 @@ int writer_record(struct writer *w, uint32_t thread, uint32_t format, const uint
 			  w->catalog.formats[format], record, bytes);
 	if (err)
 		return err;
-	block_check(w);
+	writer_block_check(w);
 	return 0;
 }
 
@@ -582,7 +590,7 @@ int writer_loss(struct writer *w, uint32_t thread, enum loss_cause cause, uint64
 		return -EINVAL;
 	if (!count)
 		return 0;
-	err = block_begin(w, w->pair.ticks);
+	err = writer_block_begin(w, w->pair.ticks);
 	if (err)
 		return err;
 	err = losses_add(&w->losses, thread, loss.cause, count);
@@ -594,7 +602,7 @@ int writer_loss(struct writer *w, uint32_t thread, enum loss_cause cause, uint64
 		return err;
 	}
 	w->lost_by[cause] += count;
-	block_check(w);
+	writer_block_check(w);
 	return 0;
 }
 
@@ -664,8 +672,8 @@ int writer_flush(struct writer *w)
 	writer_rotate_if_due(w, now);
 	writer_entries_set(w);
 	/* what could not be reported goes before a tail that stays empty for long */
-	if (!w->building && w->carry.cnt)
-		err = writer_error(w, block_begin(w, w->pair.ticks));
+	if (!w->building && carries(w))
+		err = writer_error(w, writer_block_begin(w, w->pair.ticks));
 	if (err || !w->building || w->framed >= w->rows.len || !w->rows.block.entry_cnt)
 		pair_note(w);
 	else if (w->failing && now - w->failing_tried_ns < RETRY_NS)
@@ -689,6 +697,8 @@ void writer_totals_get(const struct writer *w, struct writer_totals *out)
 		out->lost += w->lost_by[i];
 	}
 	out->records_unwritten = w->unwritten;
+	out->off_cnt = w->off_cnt;
+	out->off_lost = w->off_lost;
 	out->file_bytes = w->bytes_before + block_out_bytes(w->out);
 	out->files = w->files;
 	out->failing = w->failing;
@@ -712,11 +722,11 @@ int writer_close(struct writer *w, struct writer_totals *totals)
 	w->closing = true;
 	writer_look(w, writer_now_ns(), true);
 	(void)writer_seal(w); /* has noted the error */
-	while (w->carry.cnt) {
-		if (writer_error(w, block_begin(w, w->pair.ticks)) || writer_seal(w))
+	while (carries(w)) {
+		if (writer_error(w, writer_block_begin(w, w->pair.ticks)) || writer_seal(w))
 			break; /* counted in the totals, but the file cannot say it */
 	}
-	if (!w->carry.cnt) /* else it would say that nothing else is missing */
+	if (!carries(w)) /* else it would say that nothing else is missing */
 		writer_error(w, block_out_finish(w->out, false));
 	if (w->sync != WRITER_SYNC_NONE)
 		writer_error(w, block_out_sync(w->out));

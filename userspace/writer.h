@@ -68,6 +68,7 @@ struct writer_options {
 	uint32_t tick_ns;	/* times of the file are in such ticks; 0: 1; up to a second */
 	uint32_t counter_kind;	/* enum file_counter_kind of the records; 0: the CPU's own */
 	bool tail;		/* keep unsealed rows readable in PATH.tail at every writer_flush() */
+	bool sched;		/* writer_off() will be called: the file says so from the start */
 	bool own_by_user;	/* give the files to owner_uid:owner_gid (sudo) */
 	uid_t owner_uid;
 	gid_t owner_gid;
@@ -137,6 +138,7 @@ struct writer_totals {
 	uint64_t lost;		    /* all causes, records_unwritten included */
 	uint64_t lost_by[LOSS_CAUSE_COUNT];
 	uint64_t records_unwritten; /* taken over, but their block could not be written */
+	uint64_t off_cnt, off_lost; /* intervals off the CPU: taken over, and missing */
 	uint64_t file_bytes;	    /* length of the file, or of all of its set since writer_open() */
 	uint32_t files;		    /* how many that is, 1 or more */
 	uint64_t text_bytes;	    /* estimated length of the same records as text lines */
@@ -175,6 +177,30 @@ int writer_loss(struct writer *w, uint32_t thread, enum loss_cause cause, uint64
 
 /* Losses of the thread are from this moment on at `counter`; without, at its last record. */
 int writer_loss_time(struct writer *w, uint32_t thread, uint64_t counter);
+
+/* A thread was off the CPU. The times are of the counter that records have their times from. */
+struct writer_off {
+	uint32_t process;	/* index */
+	uint32_t tid;
+	uint64_t off, on;	/* when it left and came back, or the recording ended */
+	uint64_t ready;		/* when it was woken; not used where it was preempted */
+	int32_t syscall;	/* number of that it was in; negative: none */
+	const char *syscall_name;
+	uint16_t cpu;		/* that it came back to */
+	uint8_t why;		/* enum file_off_why */
+	uint8_t who;		/* enum file_off_who; of a thread: */
+	uint8_t flags;		/* enum file_off_flag */
+	uint32_t who_pid, who_tid;
+	const char *who_name;
+};
+
+/* In any order, but each not much later than what was recorded at the same time: a reader waits for
+ * it. 0; -EINVAL: no such process; -ENOMEM: those that were not taken over are counted as missing. */
+int writer_off(struct writer *w, const struct writer_off *offs, uint32_t cnt);
+/* `count` are missing, which ended between two moments of the counter. 0 or -ENOMEM. */
+int writer_off_lost(struct writer *w, uint64_t from, uint64_t to, unsigned cause, uint64_t count);
+/* enum file_counter_kind of the file's times, so far. */
+uint32_t writer_counter_kind(const struct writer *w);
 
 /* Take a (counter, CLOCK_REALTIME) pair now. Done by open, flush, seal and close as well. */
 int writer_clock(struct writer *w);

@@ -53,6 +53,8 @@ int writer_header_write(struct writer *w, struct block_out *out, const struct cl
 	memcpy(p + 8, &coarse.realtime_ns, 8);
 	memcpy(p + 16, &coarse.window_ns, 4);
 	p += 20;
+	if (w->sched)
+		p = info_extended_put(p, FILE_SUB_SCHED, 0);
 	return block_out_write(out, FILE_BLOCK_HEADER, NULL, &coarse, data,
 			       (uint32_t)(p - data));
 }

@@ -10,6 +10,12 @@
 #include "rows_encode.h"
 #include "writer.h"
 
+/* Intervals off the CPU that could not be stored, until a file can say it. */
+struct off_missing {
+	uint64_t cnt;
+	int64_t from, to;
+};
+
 struct writer {
 	struct block_out *out;
 	struct catalog_out catalog;
@@ -29,6 +35,9 @@ struct writer {
 	uint64_t records_sealed, text_sealed;
 	uint64_t lost_by[LOSS_CAUSE_COUNT];
 	uint64_t unwritten;
+	bool sched;		/* writer_options */
+	struct off_missing off_carry;
+	uint64_t off_cnt, off_lost; /* intervals taken, and missing */
 	int error;
 	void (*tap)(void *arg, const void *data, uint32_t bytes);
 	void *tap_arg;
@@ -81,12 +90,22 @@ static inline void writer_event(struct writer *w, enum writer_event event, int e
 
 /* --- writer.c */
 
+/* Begins a block if none is being built, and seals it if there is enough in it. */
+int writer_block_begin(struct writer *w, int64_t ticks);
+void writer_block_check(struct writer *w);
 /* Seals the block being built, if any. 0; -errno: it is held, or given up and counted. */
 int writer_seal(struct writer *w);
 /* The rows of the block are in no tail any more. */
 void writer_frames_restart(struct writer *w);
 /* Records, and losses that it told of, that were in the file are not any more. */
 void writer_lost_from_file(struct writer *w, uint64_t records, uint64_t losses);
+
+/* --- writer_off.c */
+
+/* A block begins: what could not be stored of the one before is said. 0 or -ENOMEM. */
+int writer_off_begin(struct writer *w);
+/* The block that is being built is given up. */
+void writer_off_drop(struct writer *w);
 
 /* --- writer_header.c */
 
