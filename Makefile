@@ -320,6 +320,14 @@ $(O)/gen/%.skel.h: $(O)/obj/bpf/%.bpf.o
 	@mkdir -p $(@D)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
+# SYSCALL(name) for each that the compiler's machine has.
+$(O)/gen/syscall_table.h: $(O)/obj/flags | $(NEED)
+	@mkdir -p $(@D)
+	$(Q)printf '#include <asm/unistd.h>\n' | $(CC) $(CPPFLAGS) -dM -E - | sed -n \
+		-e '/__NR_\(syscalls\|arch_specific_syscall\) /d' \
+		-e 's/^#define __NR_\([a-z0-9_]*\) .*/SYSCALL(\1)/p' | LC_ALL=C sort > $@
+$(call obj,userspace/syscall_names.c): | $(O)/gen/syscall_table.h
+
 $(O)/obj/usdt/%.o: usdt/%.c $(O)/obj/flags | $(NEED)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)

@@ -16,17 +16,11 @@
 #define BACK_SLACK_NS 1000000 /* less than this, and than 1/64 of the time, is not going back */
 #define NS_PER_S UINT64_C(1000000000)
 
-struct reading {
-	uint64_t counter; /* in the middle */
-	uint64_t window;  /* counts between the two reads */
-	int64_t ns;
-};
-
-static int reading_take(uint32_t kind, clockid_t clock, struct reading *best)
+int clock_reading_take(uint32_t kind, clockid_t clock, struct clock_reading *best)
 {
 	int i;
 
-	*best = (struct reading){ .window = UINT64_MAX };
+	*best = (struct clock_reading){ .window = UINT64_MAX };
 	for (i = 0; i < TRIES; i++) {
 		struct timespec ts;
 		uint64_t before = counter_read(kind), window;
@@ -46,18 +40,18 @@ static int reading_take(uint32_t kind, clockid_t clock, struct reading *best)
 /* Against CLOCK_MONOTONIC, which nobody sets. */
 static int frequency_measure(uint64_t *hz)
 {
-	struct reading from, to;
+	struct clock_reading from, to;
 	uint64_t counts, ns;
 	int err;
 
-	err = reading_take(COUNTER_KIND, CLOCK_MONOTONIC, &from);
+	err = clock_reading_take(COUNTER_KIND, CLOCK_MONOTONIC, &from);
 	if (err)
 		return err;
 	do {
 		struct timespec rest = { 0, MEASURE_NS };
 
 		(void)nanosleep(&rest, NULL); /* a signal only makes the loop turn once more */
-		err = reading_take(COUNTER_KIND, CLOCK_MONOTONIC, &to);
+		err = clock_reading_take(COUNTER_KIND, CLOCK_MONOTONIC, &to);
 		if (err)
 			return err;
 	} while (to.ns - from.ns < MEASURE_NS);
@@ -139,18 +133,18 @@ bool clock_scale_check(struct clock_scale *scale, uint64_t counter, uint64_t mon
 
 int clock_pair_take(struct clock_scale *scale, struct clock_pair *pair)
 {
-	struct reading now;
+	struct clock_reading now;
 	uint64_t window;
 	int err;
 
 	if (scale->kind != FILE_COUNTER_MONOTONIC) {
-		err = reading_take(scale->kind, CLOCK_MONOTONIC, &now);
+		err = clock_reading_take(scale->kind, CLOCK_MONOTONIC, &now);
 		if (err)
 			return err;
 		(void)clock_scale_check(scale, now.counter, (uint64_t)now.ns,
 					ticks_of(scale, now.window));
 	}
-	err = reading_take(scale->kind, CLOCK_REALTIME, &now);
+	err = clock_reading_take(scale->kind, CLOCK_REALTIME, &now);
 	if (err)
 		return err;
 	window = ticks_of(scale, now.window) + 1;

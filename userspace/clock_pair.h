@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "file_format.h"
 
@@ -29,6 +30,16 @@ struct clock_scale {
 	int64_t seen_ticks, back_by;
 	uint64_t seen_ns;  /* CLOCK_MONOTONIC */
 };
+
+/* The counter and a clock of the kernel at the same moment. */
+struct clock_reading {
+	uint64_t counter; /* in the middle */
+	uint64_t window;  /* counts between the two reads around that of the clock */
+	int64_t ns;
+};
+
+/* The best of several tries. 0 or -errno. */
+int clock_reading_take(uint32_t kind, clockid_t clock, struct clock_reading *best);
 
 /* Takes tick 0 of the counter `kind` and measures its frequency, for about 2 ms where nobody tells
  * it. An error of the scale does no harm: readers interpolate between pairs. 0 or -errno. */

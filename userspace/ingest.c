@@ -130,6 +130,11 @@ void ingest_process_window(struct ingest_process *p, uint64_t since, uint64_t un
 	p->until = until;
 }
 
+uint32_t ingest_process_index(const struct ingest_process *p)
+{
+	return p->process;
+}
+
 void ingest_process_remove(struct ingest_process *p)
 {
 	uint32_t i;

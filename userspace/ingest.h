@@ -71,6 +71,7 @@ void ingest_close(struct ingest *in); /* NULL is accepted */
 int ingest_process_add(struct ingest *in, uint32_t process, const char *tag, uint64_t since,
 		       const struct ingest_source *source, struct ingest_process **out);
 void ingest_process_remove(struct ingest_process *p); /* NULL is accepted */
+uint32_t ingest_process_index(const struct ingest_process *p); /* the writer's */
 
 /* Only records with a timestamp counter from `since` to `until` are taken from now on; others are
  * no loss, neither are gaps before a record that came too early or behind one that came too late.

@@ -446,6 +446,11 @@ static struct file_key file_key(dev_t dev, uint64_t inode)
 	return key;
 }
 
+int kernel_procs_fd(const struct kernel *k)
+{
+	return bpf_map__fd(k->skel->maps.procs);
+}
+
 int kernel_file_add(struct kernel *k, dev_t dev, uint64_t inode, const struct file_entry *entry)
 {
 	const struct file_key key = file_key(dev, inode);

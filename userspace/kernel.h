@@ -69,6 +69,9 @@ bool kernel_process_get(const struct kernel *k, pid_t tgid, struct proc_entry *o
 /* Its arenas stay: see kernel_arenas(). */
 void kernel_process_remove(struct kernel *k, pid_t tgid, uint32_t process);
 
+/* The BPF map of the traced processes, by tgid; its values are struct proc_entry. */
+int kernel_procs_fd(const struct kernel *k);
+
 /* Processes that map the file have a registry in it, or are to be traced. */
 int kernel_file_add(struct kernel *k, dev_t dev, uint64_t inode, const struct file_entry *entry);
 /* The program of an event PROCESS_EXECUTED has no probes. */

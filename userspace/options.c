@@ -57,6 +57,8 @@ static const char usage_text[] =
 	"                         without it each dump replaces the one before\n"
 	"      --immediate        each record traps into the kernel by itself and is in the file at once;\n"
 	"                         costs the program one to three microseconds each, on all levels\n"
+	"      --sched            record when and why the threads were off the CPU: qslog stat and\n"
+	"                         qslog cat --times show where the time of spans went\n"
 	"      --ring-size BYTES  size of the ring buffer from the kernel, power of two with K or M\n"
 	"                         (default: 32M)\n"
 	"      --nice N           the tracer's priority (-20 to 19; default: -15, so that on a busy machine\n"
@@ -71,7 +73,7 @@ static const char usage_text[] =
 	"      --compress PROFILE fast, default or max: less CPU or smaller files\n"
 	"      --tick UNIT        ns, us or ms: how exact times are (default: ns); coarser ones make\n"
 	"                         files smaller\n"
-	"      --strict           exit with 3 if records were lost\n"
+	"      --strict           exit with 3 if records or scheduler events were lost\n"
 	"      --drop-privs USER  once attached, become USER and keep no capability that is not needed;\n"
 	"                         the file is USER's (docs/privileges.md)\n"
 	"      --check            say what this kernel and these capabilities can do, and what to do\n"
@@ -94,7 +96,7 @@ static const char usage_text[] =
 enum { OPT_LIVE = 256, OPT_RING_SIZE, OPT_STRICT, OPT_FLUSH_MS, OPT_CHECK,
        OPT_ROTATE_SIZE, OPT_ROTATE_TIME, OPT_ROTATE_COUNT, OPT_MAX_FILES, OPT_SYNC, OPT_DROP_PRIVS,
        OPT_EXE, OPT_TID, OPT_NICE, OPT_SNAPSHOT, OPT_IMMEDIATE, OPT_MIN_DURATION, OPT_SAMPLE,
-       OPT_COMPRESS, OPT_TICK };
+       OPT_COMPRESS, OPT_TICK, OPT_SCHED };
 
 static int usage_error(const char *what, const char *value)
 {
@@ -367,6 +369,9 @@ static int option_take(struct options *o, int option, const char *value)
 	case OPT_DROP_PRIVS:
 		o->drop_user = value;
 		return 0;
+	case OPT_SCHED:
+		o->sched = true;
+		return 0;
 	case OPT_CHECK:
 		o->check = true;
 		return 0;
@@ -418,6 +423,7 @@ int options_parse(struct options *o, int argc, char **argv)
 		{"compress", required_argument, NULL, OPT_COMPRESS},
 		{"tick", required_argument, NULL, OPT_TICK},
 		{"strict", no_argument, NULL, OPT_STRICT},
+		{"sched", no_argument, NULL, OPT_SCHED},
 		{"check", no_argument, NULL, OPT_CHECK},
 		{"drop-privs", required_argument, NULL, OPT_DROP_PRIVS},
 		{"quiet", no_argument, NULL, 'q'},

@@ -36,6 +36,7 @@ struct options {
 	const char *drop_user; /* --drop-privs; NULL: stay what one is */
 	enum writer_compress compress;	 /* --compress */
 	uint32_t tick_ns;		 /* --tick; 0: 1 */
+	bool sched; /* --sched */
 	bool check; /* --check, and nothing else */
 	unsigned int verbose;
 };

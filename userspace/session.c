@@ -30,6 +30,7 @@
 #include "live.h"
 #include "privilege.h"
 #include "sandbox.h"
+#include "scheduler.h"
 #include "targets.h"
 #include "trace_output.h"
 #include "trace_snapshot.h"
@@ -49,6 +50,7 @@ struct session {
 	struct trace_snapshot snapshot;
 	struct ingest *ingest;
 	struct live *live;
+	struct scheduler *scheduler; /* NULL: not asked for */
 	struct writer_totals totals;
 	int epoll, timer, signals;
 	sigset_t signals_before;
@@ -162,6 +164,38 @@ static void session_event(void *arg, const struct chunk *chunk, const struct pro
 	struct session *s = arg;
 
 	targets_event(s->targets, chunk, event, program);
+}
+
+/* --- Scheduler events */
+
+static int process_index(void *arg, uint32_t tgid)
+{
+	const struct session *s = arg;
+	const struct target *t = targets_find(s->targets, tgid);
+
+	return t ? (int)ingest_process_index(target_ingest_process(t)) : -1;
+}
+
+static int scheduler_start(struct session *s, struct why *why)
+{
+	const struct scheduler_options options = {
+		.ring_bytes = s->options->ring_bytes / 8,
+		.procs_fd = kernel_procs_fd(s->kernel),
+		.process = process_index,
+		.arg = s,
+	};
+	struct epoll_event event = {.events = EPOLLIN};
+	int err;
+
+	if (!s->options->sched)
+		return 0;
+	err = scheduler_open(&s->scheduler, &options, why);
+	if (err)
+		return err;
+	event.data.fd = scheduler_epoll_fd(s->scheduler);
+	if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, event.data.fd, &event))
+		return why_set(why, -errno, "cannot set up the event loop: %s", strerror(errno));
+	return 0;
 }
 
 /* --- Open */
@@ -363,6 +397,8 @@ int session_open(struct session **out, const struct options *options, struct why
 	if (!err)
 		err = output_open(s, why);
 	if (!err)
+		err = scheduler_start(s, why);
+	if (!err)
 		err = s->launched ? attach_launched(s, why) :
 				    targets_attach(s->targets, s->kernel, why);
 	if (err) {
@@ -454,6 +490,8 @@ static void tick(struct session *s)
 	(void)!read(s->timer, &expirations, sizeof(expirations));
 	(void)kernel_pull(s->kernel, false);
 	(void)kernel_consume(s->kernel, CONSUME_BYTES);
+	if (s->scheduler)
+		(void)scheduler_consume(s->scheduler, s->writer); /* errors are kept by the writer */
 	targets_tick(s->targets, now);
 	(void)writer_flush(s->writer); /* its events say it */
 	status_show(s, now);
@@ -620,7 +658,7 @@ int session_run(struct session *s, enum session_end *end, struct why *why)
 {
 	const uint64_t deadline = s->options->duration_ms ?
 				  s->started_ms + s->options->duration_ms : UINT64_MAX;
-	struct epoll_event events[4];
+	struct epoll_event events[5];
 	int i, n, timeout = -1;
 
 	if (s->options->snapshot)
@@ -635,13 +673,15 @@ int session_run(struct session *s, enum session_end *end, struct why *why)
 		if (deadline != UINT64_MAX && timeout < 0)
 			timeout = deadline - now < 1000 ? (int)(deadline - now) : 1000;
 		kernel_sleeps(s->kernel, timeout != 0);
-		n = epoll_wait(s->epoll, events, 4, timeout);
+		n = epoll_wait(s->epoll, events, 5, timeout);
 		kernel_sleeps(s->kernel, false);
 		if (n < 0 && errno != EINTR)
 			return why_set(why, -errno, "epoll_wait: %s", strerror(errno));
 		timeout = kernel_consume(s->kernel, CONSUME_BYTES) >= CONSUME_BYTES ? 0 : -1;
 		if (s->options->immediate && timeout < 0)
 			(void)writer_flush(s->writer); /* its events say it */
+		if (s->scheduler)
+			(void)scheduler_consume(s->scheduler, s->writer);
 		targets_follow(s->targets, timeout < 0);
 		for (i = 0; i < n; i++) {
 			if (events[i].data.fd == s->timer) {
@@ -698,6 +738,8 @@ int session_finish(struct session *s, struct writer_totals *totals, struct why *
 	if (targets_cnt(s->targets) || targets_expect_more(s->targets))
 		drain(s);
 	targets_settle(s->targets);
+	if (s->scheduler)
+		(void)scheduler_finish(s->scheduler, s->writer);
 	(void)writer_flush(s->writer);
 	if (s->live) {
 		live_err = live_error(s->live);
@@ -744,6 +786,7 @@ void session_close(struct session *s)
 	if (!s)
 		return;
 	live_close(s->live);
+	scheduler_close(s->scheduler);
 	targets_close(s->targets);
 	ingest_close(s->ingest);
 	(void)writer_close(s->writer, NULL);

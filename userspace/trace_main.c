@@ -78,7 +78,7 @@ int main(int argc, char **argv)
 	if (err)
 		code = failed(&why, err);
 	trace_report(&options, session, &totals);
-	if (code == EXIT_OK && options.strict && totals.lost)
+	if (code == EXIT_OK && options.strict && (totals.lost || totals.off_lost))
 		code = EXIT_LOST;
 	session_close(session);
 	options_fini(&options);

@@ -69,7 +69,7 @@ int trace_output_open(struct writer **out, struct trace_output *t, const struct 
 	struct writer_options o = {
 		.path = t->path, .tail = true, .counter_kind = counter_kind,
 		.sync = options->sync, .rotation = options->rotation,
-		.compress = options->compress, .tick_ns = options->tick_ns,
+		.compress = options->compress, .tick_ns = options->tick_ns, .sched = options->sched,
 		.event = event_say, .event_arg = t,
 	};
 	int err;

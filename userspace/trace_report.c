@@ -65,6 +65,16 @@ static void filtered_print(const struct session *s)
 			(unsigned long long)f.sample);
 }
 
+/* Not records, so the summary does not count them; but they are not passed over. */
+static void sched_lost_print(const struct writer_totals *totals)
+{
+	if (totals->off_lost)
+		fprintf(stderr, "qslog-trace: lost %llu of %llu scheduler events: times of some spans "
+			"are incomplete, and marked; a larger --ring-size bridges longer delays\n",
+			(unsigned long long)totals->off_lost,
+			(unsigned long long)(totals->off_cnt + totals->off_lost));
+}
+
 static void summary_print(const struct session *s, const struct writer_totals *totals)
 {
 	fprintf(stderr, "records=%llu lost=%llu bytes=%llu ratio=%.1f file=%s\n",
@@ -84,6 +94,7 @@ void trace_report(const struct options *o, const struct session *s,
 	if (!o->quiet) {
 		filtered_print(s);
 		losses_print(totals);
+		sched_lost_print(totals);
 	}
 	summary_print(s, totals);
 }

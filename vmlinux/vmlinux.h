@@ -179,7 +179,14 @@ enum pid_type {
 	PIDTYPE_MAX = 4,
 };
 
-struct pid;
+struct upid {
+	int nr;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[0];
+};
 
 struct signal_struct {
 	atomic_t live;
@@ -193,8 +200,10 @@ struct task_struct {
 	unsigned int flags;
 	int exit_state;
 	int exit_code;
+	unsigned int in_iowait: 1;
 	pid_t pid;
 	pid_t tgid;
+	struct pid *thread_pid;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	u64 start_time;
