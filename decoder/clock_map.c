@@ -122,13 +122,26 @@ int64_t clock_map_ns(struct clock_map *m, int64_t ticks)
 	return clamp(p->realtime_ns + since + (wide)((double)since * piece_drift(m, i)));
 }
 
+int64_t clock_map_steady(const struct clock_map *m, int64_t ticks)
+{
+	int64_t ns;
+
+	if (__builtin_mul_overflow(ticks, (int64_t)(m->tick_ns ? m->tick_ns : 1), &ns))
+		return ticks < 0 ? INT64_MIN : INT64_MAX;
+	return ns;
+}
+
 uint64_t clock_map_duration(struct clock_map *m, int64_t ticks, uint64_t duration)
 {
-	double more;
-
 	if (__builtin_mul_overflow(duration, m->tick_ns ? m->tick_ns : 1, &duration))
 		return UINT64_MAX;
-	more = (double)duration * piece_drift(m, piece_find(m, ticks));
+	return clock_map_duration_ns(m, ticks, duration);
+}
+
+uint64_t clock_map_duration_ns(struct clock_map *m, int64_t ticks, uint64_t duration)
+{
+	const double more = (double)duration * piece_drift(m, piece_find(m, ticks));
+
 	/* beyond that it is no duration, and shown as it is */
 	if (duration > (uint64_t)RANGE_MAX || more > (double)RANGE_MAX)
 		return duration;

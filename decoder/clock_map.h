@@ -28,8 +28,12 @@ struct clock_map {
  * ignored. 0 or -ENOMEM. */
 int clock_map_add(struct clock_map *m, int64_t ticks, int64_t realtime_ns, uint32_t window_ns);
 int64_t clock_map_ns(struct clock_map *m, int64_t ticks);
+/* Nanoseconds as the ticks count them, unaffected by what is done to the clock. */
+int64_t clock_map_steady(const struct clock_map *m, int64_t ticks);
 /* A difference of ticks that ends at `ticks`. */
 uint64_t clock_map_duration(struct clock_map *m, int64_t ticks, uint64_t duration);
+/* The same of one in nanoseconds as the ticks count them. */
+uint64_t clock_map_duration_ns(struct clock_map *m, int64_t ticks, uint64_t ns);
 /* All wall times that lie within [from, to]; steps of the clock included. */
 void clock_map_range(struct clock_map *m, int64_t from, int64_t to, int64_t *min, int64_t *max);
 /* Takes over what is needed of m for times from `from` on. 0 or -ENOMEM. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* cmd_cat.c - qslog cat: records as lines of text or JSON, several files merged by time. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,11 +20,35 @@ static void help(void)
 	       "      --json          one JSON object per line\n"
 	       "  -F, --follow        go on as FILE is written, over rotations, until its writer closes it;\n"
 	       "                      a FILE that is not there yet is waited for. One FILE only\n"
+	       "      --times         behind the duration of a span, where its time went: on the CPU,\n"
+	       "                      waiting and for what, ready to run; of files that were recorded\n"
+	       "                      with qslog-trace --sched\n"
+	       "      --sched         --times, and a line for each time that a thread was off the CPU\n"
 	       "%s%s"
 	       "  -h, --help          this text\n\n"
 	       "exit status: 0 ok, 1 failure, 2 usage, 3 a file is damaged or incomplete (everything\n"
 	       "undamaged has been printed, the damage is on standard error)\n",
 	       cmd_input_help, filter_help);
+}
+
+/* Where spans have times, which hang on what comes before: one record after the other. */
+static int print_records(const struct cmd_input *o, struct merge *merge,
+			 const struct reader_render *render, struct output *out)
+{
+	void *context = render->open(render->arg);
+	const struct record *record;
+	unsigned file;
+	int err = context ? 0 : -ENOMEM;
+
+	while (!err && merge_next(merge, &record, &file) > 0) {
+		if (record->kind == RECORD_OFF && !o->sched)
+			continue;
+		render->record(context, &out->buffer, record);
+		err = output_more(out);
+	}
+	if (context)
+		render->close(render->arg, context);
+	return err;
 }
 
 static int print_lines(struct merge *merge, struct output *out)
@@ -36,6 +61,18 @@ static int print_lines(struct merge *merge, struct output *out)
 		err = output_write(out, run.text + run.start,
 				   run.lines[run.cnt - 1].end - run.start);
 	return err;
+}
+
+/* Were there no times to show? */
+static void report_times(const struct merge *merge)
+{
+	for (unsigned i = 0; i < merge_file_cnt(merge); i++) {
+		const struct merge_file *file = merge_file(merge, i);
+
+		if (!file->error && !file->totals.has_sched)
+			cmd_error("%s: no scheduler events in it, so the times of spans are not known: "
+				  "record it with qslog-trace --sched", file->path);
+	}
 }
 
 int cmd_cat(int argc, char **argv)
@@ -62,6 +99,7 @@ int cmd_cat(int argc, char **argv)
 	options.jobs = o.jobs;
 	options.classic = o.classic;
 	filter_hint(&o.filter, &options.hint);
+	options.hint.times = o.times;
 	err = merge_open(&merge, o.paths, o.path_cnt, &options);
 	if (err) {
 		cmd_error("%s", strerror(-err));
@@ -70,8 +108,12 @@ int cmd_cat(int argc, char **argv)
 	}
 	lines.hosts = merge_hosts(merge);
 	line_render_init(&render, &lines);
-	merge_render(merge, &render);
-	err = print_lines(merge, &out);
+	if (o.times) {
+		err = print_records(&o, merge, &render, &out);
+	} else {
+		merge_render(merge, &render);
+		err = print_lines(merge, &out);
+	}
 	if (!err)
 		err = output_flush(&out);
 	output_status = output_finish(&out, err);
@@ -81,6 +123,8 @@ int cmd_cat(int argc, char **argv)
 	}
 	status = merge_finish(merge);
 	cmd_input_incomplete(merge, lines.lost_hidden);
+	if (o.times)
+		report_times(merge);
 	cmd_input_stats(&o, merge);
 cleanup:
 	buffer_fini(&out.buffer);

@@ -75,6 +75,13 @@ int cmd_input_option(struct cmd_input *input, int option, const char *argument)
 	case CMD_INPUT_JSON:
 		input->json = true;
 		return 0;
+	case CMD_INPUT_SCHED:
+		input->sched = true;
+		input->times = true;
+		return 0;
+	case CMD_INPUT_TIMES:
+		input->times = true;
+		return 0;
 	case CMD_INPUT_STATS:
 		input->stats = true;
 		return 0;
@@ -122,6 +129,8 @@ int cmd_input_parse(struct cmd_input *input, int argc, char **argv, void (*help)
 {
 	static const struct option options[] = { FILTER_LONG_OPTIONS,
 						 CMD_INPUT_LONG_OPTIONS,
+						 { "times", no_argument, NULL, CMD_INPUT_TIMES },
+						 { "sched", no_argument, NULL, CMD_INPUT_SCHED },
 						 { "help", no_argument, NULL, 'h' },
 						 { NULL, 0, NULL, 0 } };
 	int c, err;

@@ -12,6 +12,7 @@ struct cmd_input {
 	struct filter filter; /* filter_fini() */
 	bool json;
 	bool stats;
+	bool times, sched; /* --times, --sched (which implies it) */
 	bool classic; /* files of the original format, whatever they begin with */
 	bool may_follow; /* set by the caller: there is -F; */
 	bool follow;	 /* and it was given */
@@ -32,7 +33,8 @@ void cmd_input_incomplete(const struct merge *merge, uint64_t lost_hidden);
 /* The lines of --help about --classic, --jobs and --stats. */
 extern const char cmd_input_help[];
 
-enum cmd_input_option { CMD_INPUT_JSON = 0x100, CMD_INPUT_STATS, CMD_INPUT_CLASSIC };
+enum cmd_input_option { CMD_INPUT_JSON = 0x100, CMD_INPUT_STATS, CMD_INPUT_CLASSIC,
+			CMD_INPUT_TIMES, CMD_INPUT_SCHED };
 
 #define CMD_INPUT_LONG_OPTIONS                               \
 	{ "json", no_argument, NULL, CMD_INPUT_JSON },       \

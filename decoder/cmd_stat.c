@@ -32,7 +32,9 @@ static int count(const struct filter *filter, struct filter_state *state, struct
 	int err = 0;
 
 	while (!err && merge_next(merge, &record, &file) > 0) {
-		if (filter_match(filter, state, record))
+		if (record->kind == RECORD_OFF_LOST || record->kind == RECORD_OFF)
+			err = stat_table_off(table, record);
+		else if (filter_match(filter, state, record))
 			err = stat_table_add(table, record, file);
 	}
 	return err;
@@ -56,6 +58,7 @@ int cmd_stat(int argc, char **argv)
 	options.jobs = o.jobs;
 	options.classic = o.classic;
 	filter_hint(&o.filter, &options.hint);
+	options.hint.times = true;
 	err = filter_state_init(&state, &o.filter);
 	if (!err)
 		err = merge_open(&merge, o.paths, o.path_cnt, &options);

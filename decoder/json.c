@@ -14,6 +14,7 @@
 #include "format_spec.h"
 #include "message.h"
 #include "record_text.h"
+#include "times_text.h"
 #include "timestamp.h"
 
 static void json_string(struct buffer *out, const char *s)
@@ -145,6 +146,10 @@ static const char *kind_name(enum record_kind kind)
 		return "line_begin";
 	case RECORD_LINE_END:
 		return "line_end";
+	case RECORD_OFF:
+		return "off";
+	case RECORD_OFF_LOST:
+		return "off_lost";
 	case RECORD_LOSS:
 		break;
 	}
@@ -251,7 +256,14 @@ void json_line_host(struct buffer *out, const struct record *record, bool host)
 		buffer_u64(out, record->lost);
 		buffer_str(out, ",\"cause\":");
 		json_string(out, loss_cause_name(record->lost_cause));
+	} else if (record->kind == RECORD_OFF_LOST) {
+		buffer_str(out, ",\"lost\":");
+		buffer_u64(out, record->lost);
+	} else if (record->kind == RECORD_OFF) {
+		off_json(out, record->off);
 	}
+	if (record->times)
+		times_json(out, record->times);
 	buffer_str(out, ",\"message\":");
 	json_message(out, record);
 	buffer_str(out, ",\"format\":");

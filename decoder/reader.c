@@ -83,12 +83,14 @@ static bool hint_excludes(const struct reader *r, struct clock_map *clock,
 
 	if (ref->level_mask & FILE_LEVEL_MASK_LOSS || !ref->record_cnt)
 		return false;
-	if (h->level_mask && !(h->level_mask & ref->level_mask))
+	if (h->level_mask && !(h->level_mask & ref->level_mask) &&
+	    !(r->times && ref->level_mask & FILE_LEVEL_MASK_OFF))
 		return true;
 	if (!h->since_ns && !h->until_ns)
 		return false;
 	clock_map_range(clock, ref->time_min, ref->time_max, &min, &max);
-	return (h->since_ns && max < INT64_MAX - HINT_SLACK_NS &&
+	/* spans that began before have times too */
+	return (h->since_ns && !r->times && max < INT64_MAX - HINT_SLACK_NS &&
 		max + HINT_SLACK_NS < h->since_ns) ||
 	       (h->until_ns && min > INT64_MIN + HINT_SLACK_NS &&
 		min - HINT_SLACK_NS > h->until_ns);
@@ -116,11 +118,16 @@ static int start(struct reader *r)
 {
 	struct block_ref *refs = r->in.refs;
 	struct clock_map clock;
-	int64_t least = r->tail_pending ? r->tail.time_min : INT64_MAX;
+	int64_t early, least;
 	uint32_t i, kept = 0, skipped = UINT32_MAX;
 	int err;
 
 	r->started = true;
+	if (r->hint.times && r->totals.has_sched) {
+		err = span_times_open(&r->times);
+		if (err)
+			return err;
+	}
 	err = headers_clock(r, &clock);
 	r->blocks_all = r->in.ref_cnt;
 	for (i = 0; i < r->in.ref_cnt && !err; i++) {
@@ -148,11 +155,15 @@ static int start(struct reader *r)
 	r->earliest = malloc((size_t)kept * sizeof(*r->earliest) + 1);
 	if (!r->earliest || !r->flight)
 		return -ENOMEM;
+	/* Rows of intervals off the CPU come before their times. */
+	early = r->times ? OFF_ROW_EARLY_NS / (r->clock.tick_ns ? r->clock.tick_ns : 1) + 1 : 0;
+	r->tail.time_min -= early;
+	least = r->tail_pending ? r->tail.time_min : INT64_MAX;
 	for (i = kept; i-- > 0;) {
 		const struct block_ref *ref = &refs[i];
 
-		if ((ref->record_cnt || ref->lost) && ref->time_min < least)
-			least = ref->time_min;
+		if (FILE_HAS_TIMES(ref) && ref->time_min - early < least)
+			least = ref->time_min - early;
 		r->earliest[i] = least;
 	}
 	return 0;
@@ -262,6 +273,7 @@ static int next(struct reader *r)
 
 int reader_next(struct reader *r, const struct record **record)
 {
+	const struct row *row;
 	struct loaded *l;
 	int err;
 
@@ -271,14 +283,28 @@ int reader_next(struct reader *r, const struct record **record)
 	if (err <= 0)
 		return err;
 	l = r->current;
-	err = row_decode(&l->catalog, &l->clock, l->data, l->bytes, &l->list,
-			 &l->list.rows[l->next++], &r->record);
+	row = &l->list.rows[l->next++];
+	if (row->kind == RECORD_OFF || row->kind == RECORD_OFF_LOST)
+		err = row_decode_off(&l->clock, l->data, l->bytes, &l->list, row, &r->off, &r->record);
+	else
+		err = row_decode(&l->catalog, &l->clock, l->data, l->bytes, &l->list, row,
+				 &r->record);
 	if (err)
 		return err;
 	if (r->record.kind == RECORD_LOSS)
 		r->totals.lost += r->record.lost;
+	else if (r->record.kind == RECORD_OFF_LOST)
+		r->totals.offs_lost += r->record.lost;
+	else if (r->record.kind == RECORD_OFF)
+		r->totals.offs++;
 	else
 		r->totals.records++;
+	if (r->times && r->record.kind == RECORD_OFF)
+		err = span_times_names(r->times, &r->off.off.cause);
+	if (r->times && !err)
+		err = span_times_add(r->times, &r->record);
+	if (err)
+		return err;
 	*record = &r->record;
 	return 1;
 }
@@ -359,6 +385,7 @@ static int header_take(struct reader *r)
 		err = catalog_pool_host(r->pool, (const char *)state.host, state.host_bytes);
 	r->totals.counter_kind = state.counter_kind;
 	r->totals.counter_hz = state.counter_hz;
+	r->totals.has_sched = state.has_sched;
 	return err;
 }
 
@@ -470,6 +497,7 @@ void reader_close(struct reader *r)
 	reader_load_fini(r);
 	free(r->heap);
 	free(r->earliest);
+	span_times_close(r->times);
 	catalog_pool_close(r->pool);
 	clock_map_fini(&r->clock);
 	tail_in_fini(&r->tail);

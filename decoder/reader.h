@@ -20,11 +20,13 @@ struct reader_totals {
 	uint64_t blocks; /* read */
 	uint64_t blocks_decoded; /* of these: the others have nothing that is wanted */
 	uint64_t blocks_damaged;
+	uint64_t offs, offs_lost; /* intervals off the CPU: delivered, and missing */
 	uint64_t blocks_all; /* with records; those that the hint excludes included */
 	uint64_t file_bytes;
 	uint64_t read_bytes; /* of these; index and headers included, the tail not */
 	uint64_t counter_kind; /* what the times were taken from, enum file_counter_kind; 0: not said */
 	uint64_t counter_hz;   /* its nominal frequency */
+	bool has_sched; /* scheduler events were recorded */
 	bool is_classic; /* of the original format (docs/classic.md) */
 	bool has_index; /* closed cleanly */
 	bool has_tail;	/* records came from FILE.tail */
@@ -37,6 +39,9 @@ typedef void reader_damage_fn(void *arg, const char *path, uint64_t offset, cons
 struct reader_hint {
 	uint32_t level_mask; /* bit 1 << enum qslog_level; 0: all */
 	int64_t since_ns, until_ns; /* CLOCK_REALTIME, inclusive; 0: open */
+	/* OFF and OFF_LOST are delivered too, and spans have `times`. (What it takes for those of the
+	 * spans in the hint's range is read as well.) Not for lines: see reader_render. */
+	bool times;
 };
 
 /* 0; -errno of open(2)/read(2); -EBADMSG: not a .qslog file at all (no valid block header), nor one

@@ -50,6 +50,7 @@ static void scan(struct loaded *l)
 		l->bytes = l->buffer.bytes;
 	}
 	rows_state_init(&state);
+	state.wants_off = l->reader->times != NULL;
 	l->err = rows_scan(&state, &l->catalog, &l->clock,
 			   l->reader->render.format ? &select : NULL, l->data, l->bytes, &l->list,
 			   &problem);
@@ -135,7 +136,8 @@ static void count(struct reader *r, struct loaded *l)
 {
 	r->loaded_bytes -= l->counted;
 	l->counted = l->bytes + l->list.cap * sizeof(struct row) +
-		     l->list.context_cap * sizeof(struct record_context) + l->text.cap +
+		     l->list.context_cap * sizeof(struct record_context) +
+		     l->list.off_cap * sizeof(struct off_row) + l->text.cap +
 		     l->line_cap * sizeof(struct reader_line);
 	r->loaded_bytes += l->counted;
 }
@@ -268,8 +270,8 @@ static int keys_join(struct reader *r, struct loaded *l)
 	for (i = 0; behind && i < l->list.cnt; i++) {
 		struct row *row = &l->list.rows[i];
 
-		if (thread_key(r, l->catalog.threads[row->thread].number, &floor) &&
-		    floor > row->key)
+		if (row->thread != HASH_INDEX_NONE && /* intervals off the CPU are no thread's */
+		    thread_key(r, l->catalog.threads[row->thread].number, &floor) && floor > row->key)
 			row->key = floor;
 	}
 	if (behind)

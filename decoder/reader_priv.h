@@ -16,6 +16,7 @@
 #include "buffer.h"
 #include "parallel.h"
 #include "rows_decode.h"
+#include "span_times.h"
 
 #define READER_LOADED_BYTES_MAX ((size_t)256 << 20)
 
@@ -83,6 +84,8 @@ struct reader {
 	struct reader_render render;
 	bool renders;
 	struct record record;
+	struct off_parts off;	  /* of the record, if it is one */
+	struct span_times *times; /* NULL: not asked for, or nothing to take them from */
 	struct reader_totals totals;
 };
 

@@ -54,7 +54,10 @@ enum record_kind {
 	RECORD_SPAN_EXIT,  /* duration_ns is valid, values are not */
 	RECORD_LOSS,	   /* lost, lost_cause are valid; format is NULL */
 	RECORD_LINE_BEGIN, /* a span line opens on the thread; values are not valid */
-	RECORD_LINE_END	   /* likewise; duration_ns is valid, 0 where it is not known */
+	RECORD_LINE_END,   /* likewise; duration_ns is valid, 0 where it is not known */
+	/* Only where a reader_hint asks for times: */
+	RECORD_OFF,	   /* a thread comes back to the CPU; off is valid, format is NULL */
+	RECORD_OFF_LOST	   /* `lost` of such are missing, in duration_ns from here on, of any thread */
 };
 
 /*
@@ -75,15 +78,65 @@ struct record_context {
 	uint64_t innermost;
 };
 
+/* Not terminated; valid as long as the reader is open. */
+struct record_name {
+	const char *bytes;
+	uint32_t len;
+};
+
+/* Why a thread left the CPU, and who got it back there, or took it from it. */
+struct record_cause {
+	uint8_t why; /* enum file_off_why of userspace/file_format.h */
+	uint8_t who; /* enum file_off_who, likewise */
+	bool io;     /* it waited for a block device */
+	bool exiting;
+	int32_t syscall; /* number of that it was in; -1: none */
+	struct record_name syscall_name;
+	uint32_t who_pid, who_tid; /* valid if `who` is a thread */
+	struct record_name who_name;
+};
+
+struct record_off {
+	struct record_cause cause;
+	uint64_t off_ns;   /* how long; the record's time is its end */
+	uint64_t ready_ns; /* the last part of it: when it could have run, and waited for a CPU */
+	uint32_t cpu;	   /* that it came back to */
+	bool open;	   /* it did not, before the recording ended */
+};
+
+/* What a span has waited for, by cause. */
+struct record_wait {
+	struct record_cause cause;
+	uint64_t ns; /* until it was woken; of preemptions, until it was back */
+	uint64_t cnt;
+};
+
+/* Where the time of a span went, spans in it included: duration = cpu + off,
+ * off = blocked + ready + preempted. */
+struct record_times {
+	uint64_t cpu_ns, off_ns;
+	uint64_t blocked_ns, ready_ns, preempted_ns;
+	uint64_t off_cnt;
+	bool incomplete; /* some of it is missing: the CPU's share is too large */
+	const struct record_wait *waits; /* longest first */
+	uint32_t wait_cnt;
+};
+
 struct record {
 	enum record_kind kind;
 	int64_t time_ns; /* CLOCK_REALTIME, nanoseconds since the epoch */
+	int64_t steady_ns; /* the same by a clock that nobody sets, from an origin of no meaning */
 	const struct record_thread *thread;
 	const struct record_format *format;
 	uint64_t duration_ns;
 	struct record_context context;
 	uint64_t lost;
-	uint8_t lost_cause; /* enum loss_cause of userspace/writer.h and docs/format.md */
+	uint8_t lost_cause; /* enum loss_cause of userspace/writer.h and docs/format.md; of OFF_LOST,
+			     * enum file_off_lost_cause */
+	const struct record_off *off;
+	/* SPAN_EXIT: NULL if they are not known (no scheduler events, the entering is missing) or
+	 * were not asked for. */
+	const struct record_times *times;
 	uint8_t value_cnt;
 	struct record_value values[QSLOG_ARGS_MAX];
 };

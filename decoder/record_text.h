@@ -21,7 +21,10 @@ void json_line_host(struct buffer *out, const struct record *record, bool host);
 void record_trace_id(struct buffer *out, const struct record_context *context);
 void record_span_id(struct buffer *out, uint64_t id);
 
-const char *record_tag(const struct record *record); /* never NULL; a loss has "qslog" */
+/* As "12.345us": always microseconds, so that durations compare by eye. */
+void record_duration(struct buffer *out, uint64_t ns);
+
+const char *record_tag(const struct record *record); /* never NULL; a loss has "qslog", OFF "sched" */
 const char *record_host(const struct record *record); /* "-" if unknown */
 uint8_t record_level(const struct record *record);   /* a loss is a warning */
 

@@ -20,12 +20,14 @@ void rows_state_init(struct rows_state *state)
 	state->host = NULL;
 	state->host_bytes = 0;
 	state->counter_kind = state->counter_hz = 0;
+	state->has_sched = state->wants_off = false;
 }
 
 void row_list_fini(struct row_list *list)
 {
 	free(list->rows);
 	free(list->contexts);
+	free(list->offs);
 	memset(list, 0, sizeof(*list));
 }
 
@@ -34,6 +36,7 @@ void row_list_clear(struct row_list *list)
 	list->cnt = 0;
 	list->context_cnt = 0;
 	list->record_cnt = 0;
+	list->off_cnt = 0;
 }
 
 /* Merges neighbouring sorted runs until one is left. Rows come thread by thread, so that there
@@ -98,11 +101,14 @@ int row_decode(const struct catalog_in *catalog, struct clock_map *clock, const 
 
 	record->kind = (enum record_kind)row->kind;
 	record->time_ns = clock_map_ns(clock, row->ticks);
+	record->steady_ns = clock_map_steady(clock, row->ticks);
 	record->thread = catalog->threads[row->thread].thread;
 	record->duration_ns = 0;
 	record->context = row->context ? list->contexts[row->context - 1] : none;
 	record->lost = 0;
 	record->lost_cause = 0;
+	record->off = NULL;
+	record->times = NULL;
 	record->value_cnt = 0;
 	if (row->kind != RECORD_LOSS)
 		f = catalog->formats[row->format].format;

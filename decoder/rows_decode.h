@@ -19,7 +19,19 @@ struct row {
 	uint32_t off;  /* of the arguments, the duration, or cause and count */
 	uint32_t thread, format; /* slots of the catalog */
 	uint32_t kind : 8; /* enum record_kind */
-	uint32_t context : 24; /* of the list's contexts, from 1; 0: none */
+	uint32_t context : 24; /* of the list's contexts, from 1; 0: none. Of OFF: of its offs */
+};
+
+/* An interval off the CPU. Its row's key is earlier than its time, but not more than this. */
+#define OFF_ROW_EARLY_NS 50000
+struct off_row {
+	const struct record_process *process;
+	uint64_t off, ready; /* nanoseconds */
+	uint32_t tid, cpu;
+	int32_t syscall;
+	uint32_t syscall_at, who_at; /* where their names are, as strings; 0: none */
+	uint32_t who_pid, who_tid;
+	uint8_t head; /* of the entry */
 };
 
 struct row_list {
@@ -27,6 +39,8 @@ struct row_list {
 	uint32_t cnt, cap;
 	struct record_context *contexts;
 	uint32_t context_cnt, context_cap;
+	struct off_row *offs;
+	uint32_t off_cnt, off_cap;
 	uint32_t record_cnt; /* records that were scanned, wanted or not */
 };
 
@@ -38,6 +52,8 @@ struct rows_state {
 	uint64_t counter_kind, counter_hz;
 	const uint8_t *host; /* in the data */
 	uint32_t host_bytes;
+	bool has_sched; /* likewise: intervals off the CPU are recorded */
+	bool wants_off; /* set by who wants them: they become rows */
 };
 
 struct rows_problem {
@@ -66,6 +82,15 @@ int rows_sort(struct row_list *list);
 int row_decode(const struct catalog_in *catalog, struct clock_map *clock, const uint8_t *data,
 	       uint32_t bytes, const struct row_list *list, const struct row *row,
 	       struct record *record);
+
+/* What row_decode() needs for an OFF or OFF_LOST, of which the record only points to its parts. */
+struct off_parts {
+	struct record_off off;
+	struct record_thread thread;
+};
+int row_decode_off(struct clock_map *clock, const uint8_t *data, uint32_t bytes,
+		   const struct row_list *list, const struct row *row, struct off_parts *parts,
+		   struct record *record);
 
 /* Empties it and keeps its memory. */
 void row_list_clear(struct row_list *list);

@@ -87,10 +87,32 @@ static int64_t row_key(const struct scan *s, struct in_thread *thread)
 	return key;
 }
 
+struct row *scan_row_room(struct scan *s)
+{
+	struct row_list *l = s->list;
+	struct row *rows;
+
+	if (l->cnt == l->cap) {
+		uint32_t cap = l->cap ? l->cap * 2 : 4096;
+
+		if (l->cnt >= FILE_RECORDS_MAX) {
+			(void)scan_refuse(s, "more records than a block may have");
+			return NULL;
+		}
+		rows = realloc(l->rows, cap * sizeof(*rows));
+		if (!rows) {
+			s->err = -ENOMEM;
+			return NULL;
+		}
+		l->rows = rows;
+		l->cap = cap;
+	}
+	return &l->rows[l->cnt++];
+}
+
 const uint8_t *scan_row_add(struct scan *s, const uint8_t *at, uint32_t format, unsigned kind,
 			    uint32_t context)
 {
-	struct row_list *l = s->list;
 	struct in_thread *thread;
 	struct row *row;
 	int64_t key;
@@ -99,23 +121,12 @@ const uint8_t *scan_row_add(struct scan *s, const uint8_t *at, uint32_t format, 
 		return scan_refuse(s, "a record before the first thread");
 	thread = &s->catalog->threads[s->state->thread];
 	key = row_key(s, thread);
-	l->record_cnt += kind != RECORD_LOSS;
+	s->list->record_cnt += kind != RECORD_LOSS;
 	if (s->select && !row_wanted(s, thread, format, kind))
 		return s->err ? NULL : at;
-	if (l->cnt == l->cap) {
-		uint32_t cap = l->cap ? l->cap * 2 : 4096;
-
-		if (l->cnt >= FILE_RECORDS_MAX)
-			return scan_refuse(s, "more records than a block may have");
-		row = realloc(l->rows, cap * sizeof(*row));
-		if (!row) {
-			s->err = -ENOMEM;
-			return NULL;
-		}
-		l->rows = row;
-		l->cap = cap;
-	}
-	row = &l->rows[l->cnt++];
+	row = scan_row_room(s);
+	if (!row)
+		return NULL;
 	row->ticks = s->state->ticks;
 	row->key = key;
 	row->off = (uint32_t)(at - s->data);
@@ -306,6 +317,13 @@ static const uint8_t *extended_scan(struct scan *s, const uint8_t *p, uint32_t l
 		s->state->host = p;
 		s->state->host_bytes = bytes;
 		return end;
+	case FILE_SUB_SCHED:
+		s->state->has_sched = true;
+		return end;
+	case FILE_SUB_OFF:
+		return s->state->wants_off ? scan_off(s, p, end) : end;
+	case FILE_SUB_OFF_LOST:
+		return s->state->wants_off ? scan_off_lost(s, p, end) : end;
 	case FILE_SUB_LOSS:
 		return loss_scan(s, p, end) ? end : NULL;
 	default:

@@ -41,6 +41,11 @@ const uint8_t *scan_arguments_skip(struct scan *s, const uint8_t *p, uint32_t fo
 /* `context`: of scan_context_add(). Not to the list, if the row is not wanted. */
 const uint8_t *scan_row_add(struct scan *s, const uint8_t *at, uint32_t format, unsigned kind,
 			    uint32_t context);
+/* A row that is not any thread's, to be filled in; NULL after setting `err`. */
+struct row *scan_row_room(struct scan *s);
+/* The data of intervals off the CPU; the position behind them is `end`. */
+const uint8_t *scan_off(struct scan *s, const uint8_t *p, const uint8_t *end);
+const uint8_t *scan_off_lost(struct scan *s, const uint8_t *p, const uint8_t *end);
 /* Index from 1; 0 where the context says nothing, or after setting `err`. At most one is added
  * per row, of which there is a limit. */
 uint32_t scan_context_add(struct scan *s, const struct record_context *context);

@@ -7,6 +7,7 @@
 #include "buffer.h"
 #include "escape.h"
 #include "file_format.h"
+#include "stat_times_print.h"
 #include "timestamp.h"
 
 static const char *base_name(const char *path)
@@ -17,7 +18,7 @@ static const char *base_name(const char *path)
 }
 
 /* Text from the file, escaped, padded with spaces to `width`. */
-static void column(struct buffer *out, const char *s, size_t width)
+void stat_column(struct buffer *out, const char *s, size_t width)
 {
 	size_t start = out->len, cps;
 
@@ -29,7 +30,7 @@ static void column(struct buffer *out, const char *s, size_t width)
 }
 
 /* "file.c:12 function" */
-static void site_column(struct buffer *out, const struct stat_site *s, size_t width)
+void stat_site_column(struct buffer *out, const struct stat_site *s, size_t width)
 {
 	struct buffer text = { 0 };
 
@@ -42,12 +43,12 @@ static void site_column(struct buffer *out, const struct stat_site *s, size_t wi
 	if (text.failed)
 		out->failed = true;
 	else
-		column(out, text.data, width);
+		stat_column(out, text.data, width);
 	buffer_fini(&text);
 }
 
 /* A space, and a number with its unit in 9 columns. */
-static void duration_column(struct buffer *out, double ns)
+void stat_duration_column(struct buffer *out, double ns)
 {
 	static const char *const units[] = { "ns", "us", "ms", "s" };
 	unsigned unit = 0;
@@ -81,7 +82,7 @@ static void print_files(struct buffer *out, const struct merge *merge)
 
 		if (f->error)
 			continue;
-		column(out, f->path, 0);
+		stat_column(out, f->path, 0);
 		buffer_printf(out, ": %llu bytes, %llu blocks",
 			      (unsigned long long)f->totals.file_bytes,
 			      (unsigned long long)f->totals.blocks);
@@ -128,18 +129,18 @@ static void print_sites(struct buffer *out, const struct stat_table *t)
 		buffer_printf(out, "%12llu %12.1f %14llu %c ", (unsigned long long)s->cnt,
 			      stat_table_rate(t, s->cnt), (unsigned long long)s->bytes,
 			      level_letter(s->level));
-		column(out, s->tag, 12);
+		stat_column(out, s->tag, 12);
 		buffer_char(out, ' ');
-		site_column(out, s, 32);
+		stat_site_column(out, s, 32);
 		buffer_char(out, ' ');
 		if (s->kind == QSLOG_SITE_SPAN) {
 			buffer_str(out, "span ");
-			column(out, s->name, 0);
+			stat_column(out, s->name, 0);
 			buffer_char(out, ' ');
 		} else if (s->kind == QSLOG_SITE_CONTEXT) {
 			buffer_str(out, "span line");
 		}
-		column(out, s->format, 0);
+		stat_column(out, s->format, 0);
 		buffer_char(out, '\n');
 	}
 }
@@ -161,16 +162,16 @@ static void print_spans(struct buffer *out, const struct stat_table *t)
 		heading = true;
 		buffer_printf(out, "%12llu %8llu", (unsigned long long)h->cnt,
 			      (unsigned long long)(s->cnt - h->cnt));
-		duration_column(out, (double)h->min);
-		duration_column(out, (double)histogram_quantile(h, 0.5));
-		duration_column(out, (double)histogram_quantile(h, 0.9));
-		duration_column(out, (double)histogram_quantile(h, 0.99));
-		duration_column(out, (double)h->max);
-		duration_column(out, h->total);
+		stat_duration_column(out, (double)h->min);
+		stat_duration_column(out, (double)histogram_quantile(h, 0.5));
+		stat_duration_column(out, (double)histogram_quantile(h, 0.9));
+		stat_duration_column(out, (double)histogram_quantile(h, 0.99));
+		stat_duration_column(out, (double)h->max);
+		stat_duration_column(out, h->total);
 		buffer_char(out, ' ');
-		column(out, s->name, 20);
+		stat_column(out, s->name, 20);
 		buffer_char(out, ' ');
-		site_column(out, s, 0);
+		stat_site_column(out, s, 0);
 		buffer_char(out, '\n');
 	}
 }
@@ -185,7 +186,7 @@ static void print_losses(struct buffer *out, const struct stat_table *t)
 
 		buffer_printf(out, "%12llu %-24s %8u %8u ", (unsigned long long)l->cnt,
 			      loss_cause_name(l->cause), l->pid, l->tid);
-		column(out, l->thread, 0);
+		stat_column(out, l->thread, 0);
 		buffer_char(out, '\n');
 	}
 }
@@ -197,6 +198,7 @@ void stat_print_text(struct buffer *out, const struct stat_table *t, const struc
 	if (t->site_cnt)
 		print_sites(out, t);
 	print_spans(out, t);
+	stat_times_print(out, t);
 	print_losses(out, t);
 }
 
@@ -259,6 +261,8 @@ static void json_site(struct buffer *out, const struct stat_table *t, const stru
 		buffer_char(out, ',');
 		json_u64(out, "max", h->max);
 		buffer_printf(out, ",\"total\":%.0f}", h->total);
+		if (s->times)
+			stat_times_json(out, s->times);
 	}
 	buffer_char(out, '}');
 }
@@ -328,5 +332,7 @@ void stat_print_json(struct buffer *out, const struct stat_table *t, const struc
 	}
 	buffer_str(out, "],\"losses\":[");
 	json_losses(out, t);
-	buffer_str(out, "]}\n");
+	buffer_char(out, ']');
+	stat_threads_json(out, t);
+	buffer_str(out, "}\n");
 }

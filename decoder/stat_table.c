@@ -69,6 +69,7 @@ static void site_fini(struct stat_site *s)
 	free(s->format);
 	free(s->name);
 	histogram_fini(&s->durations);
+	stat_times_free(s->times);
 }
 
 static int site_new(struct stat_table *t, const struct record *r, uint64_t hash, uint32_t *index)
@@ -178,6 +179,14 @@ static int loss_add(struct stat_table *t, const struct record *r)
 	return 0;
 }
 
+int stat_table_off(struct stat_table *t, const struct record *r)
+{
+	if (r->kind == RECORD_OFF)
+		return stat_threads_add(&t->threads, r);
+	t->offs_lost += r->lost;
+	return 0;
+}
+
 int stat_table_add(struct stat_table *t, const struct record *r, unsigned file)
 {
 	struct stat_site *s;
@@ -203,6 +212,8 @@ int stat_table_add(struct stat_table *t, const struct record *r, unsigned file)
 		s->entered++;
 	if (r->kind == RECORD_SPAN_EXIT || r->kind == RECORD_LINE_END)
 		err = histogram_add(&s->durations, r->duration_ns);
+	if (!err && r->times)
+		err = stat_times_add(&s->times, r->times);
 	if (r->kind == RECORD_LOG)
 		s->cnt++;
 	else
@@ -234,6 +245,10 @@ static int loss_compare(const void *a, const void *b)
 
 void stat_table_sort(struct stat_table *t)
 {
+	for (unsigned i = 0; i < t->site_cnt; i++)
+		if (t->sites[i].times)
+			wait_set_sort(&t->sites[i].times->waits);
+	stat_threads_sort(&t->threads);
 	if (t->site_cnt)
 		qsort(t->sites, t->site_cnt, sizeof(*t->sites), site_compare);
 	if (t->loss_cnt)
@@ -257,6 +272,7 @@ void stat_table_fini(struct stat_table *t)
 		free(t->losses[i].thread);
 	free(t->sites);
 	free(t->losses);
+	stat_threads_fini(&t->threads);
 	hash_index_fini(&t->by_content);
 	hash_index_fini(&t->by_id);
 	hash_index_fini(&t->loss_index);

@@ -4,6 +4,7 @@
 #define QSLOG_STAT_TABLE_H
 
 #include "histogram.h"
+#include "stat_times.h"
 #include "record.h"
 
 #include "hash_index.h"
@@ -16,6 +17,7 @@ struct stat_site {
 	uint64_t bytes; /* of the records as the program wrote them */
 	uint64_t entered;
 	struct histogram durations;
+	struct stat_times *times; /* NULL: none known */
 };
 
 struct stat_loss {
@@ -33,6 +35,8 @@ struct stat_table {
 	struct hash_index by_content; /* of sites: several files may have the same */
 	struct hash_index by_id;      /* of sites: file and id of the format in it */
 	struct hash_index loss_index;
+	struct stat_threads threads;
+	uint64_t offs_lost;
 	uint64_t records, lost;
 	int64_t first_ns, last_ns; /* valid if records or losses */
 	bool any;
@@ -40,6 +44,9 @@ struct stat_table {
 
 /* `file` is the index of the file that the record comes from. 0 or -ENOMEM. */
 int stat_table_add(struct stat_table *t, const struct record *record, unsigned file);
+
+/* An OFF or OFF_LOST. The names in it, and in records' times, must live as long as the table. */
+int stat_table_off(struct stat_table *t, const struct record *record);
 
 /* Most records first; then no more records can be added. */
 void stat_table_sort(struct stat_table *t);

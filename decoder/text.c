@@ -11,6 +11,7 @@
 #include "digits.h"
 #include "escape.h"
 #include "record_text.h"
+#include "times_text.h"
 #include "timestamp.h"
 #include "writer.h"
 
@@ -45,7 +46,7 @@ const char *loss_cause_name(uint8_t cause)
 const char *record_tag(const struct record *record)
 {
 	if (!record->format)
-		return "qslog";
+		return record->kind == RECORD_OFF ? "sched" : "qslog";
 	if (record->format->tag && *record->format->tag)
 		return record->format->tag;
 	if (record->thread && record->thread->process && record->thread->process->name &&
@@ -63,6 +64,8 @@ const char *record_host(const struct record *record)
 
 uint8_t record_level(const struct record *record)
 {
+	if (record->kind == RECORD_OFF)
+		return QSLOG_LEVEL_VERBOSE;
 	return record->format ? record->format->level : QSLOG_LEVEL_WARN;
 }
 
@@ -71,8 +74,7 @@ static void escape_str(struct buffer *out, const char *s)
 	escape_text(out, s, strlen(s));
 }
 
-/* As "12.345us": always microseconds, so that durations compare by eye. */
-static void duration(struct buffer *out, uint64_t ns)
+void record_duration(struct buffer *out, uint64_t ns)
 {
 	char *p = buffer_reserve(out, DIGITS_U64_MAX + 6);
 
@@ -128,7 +130,7 @@ static void line_message(struct buffer *out, const struct record *record)
 	if (record->kind == RECORD_LINE_END) {
 		if (record->duration_ns) {
 			buffer_char(out, ' ');
-			duration(out, record->duration_ns);
+			record_duration(out, record->duration_ns);
 		}
 	} else if (c->parent_id) {
 		buffer_str(out, " parent ");
@@ -141,7 +143,9 @@ void record_message(struct buffer *out, const struct record *record)
 	const struct record_format *f = record->format;
 	const char *name = f && f->name ? f->name : "-";
 
-	if (record->kind == RECORD_LOSS || !f) {
+	if (record->kind == RECORD_OFF || record->kind == RECORD_OFF_LOST) {
+		off_text(out, record);
+	} else if (record->kind == RECORD_LOSS || !f) {
 		loss_message(out, record);
 	} else if (record->kind == RECORD_LOG) {
 		message_format(out, f->format, record->values, record->value_cnt);
@@ -158,7 +162,9 @@ void record_message(struct buffer *out, const struct record *record)
 		buffer_str(out, "<- ");
 		escape_str(out, name);
 		buffer_char(out, ' ');
-		duration(out, record->duration_ns);
+		record_duration(out, record->duration_ns);
+		if (record->times)
+			times_text(out, record->times);
 	}
 }
 

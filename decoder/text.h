@@ -33,7 +33,8 @@ void message_format(struct buffer *out, const char *format, const struct record_
  *   2025-04-09 16:09:58.156 32638 32638 D example [qslogExample.cpp:38 main] message
  * local time (TZ); the file without its directories. A span enters as "-> name args", leaves as
  * "<- name 12.345us"; a span line opens as "-> trace 4bf9...4736 parent 00f0...02b7" (without the
- * parent if it has none) and closes as "<- trace 4bf9...4736 12.345us"; a loss is a W line of tag qslog: "[-:0 -] 12 records lost: ring full".
+ * parent if it has none) and closes as "<- trace 4bf9...4736 12.345us"; behind the duration of a span
+ * that has times: " | cpu 61.204us | futex 4100.000us 2x, woken by worker 1234 | ready 3.1us"; a loss is a W line of tag qslog: "[-:0 -] 12 records lost: ring full".
  */
 void text_line(struct buffer *out, const struct record *record);
 
@@ -41,7 +42,7 @@ void text_line(struct buffer *out, const struct record *record);
  * One JSON object with '\n': time (RFC 3339, UTC, ns), time_ns, pid, tid, thread, level (letter),
  * tag, file (full path), line, function, kind ("log", "span_enter", "span_exit", "loss",
  * "line_begin", "line_end"), in a span line trace_id, span_id and parent_id (see record.h; lower-case
- * hexadecimal, only those that there are), message,
+ * hexadecimal, only those that there are), of a span with times cpu_ns, off_ns and more, message,
  * format, args (object: named placeholders by name, others by position "0", "1", ...). Integers
  * are JSON numbers in full precision; NaN and infinities the strings "nan", "inf", "-inf"; bytes
  * hex strings; NULL strings null. Invalid UTF-8 becomes U+FFFD.
