@@ -114,6 +114,9 @@ static struct found check(const char *path)
 		case RECORD_LINE_END:
 			found.lines++;
 			break;
+		case RECORD_OFF:
+		case RECORD_OFF_LOST:
+			fail();
 		}
 	}
 	assert_int_equal(more, 0);

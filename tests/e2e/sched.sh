@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# sched.sh - what qslog shows of files that were recorded with --sched, and of those that were not.
+# (needs-bpf)
+set -uo pipefail
+. "$(dirname "$0")/lib.sh"
+
+run 0 --sched -o "$dir/a.qslog" -- "$fixtures/sched" 2 nested
+"$qslog" cat "$dir/a.qslog" >"$dir/plain"
+"$qslog" cat --times "$dir/a.qslog" >"$dir/times"
+"$qslog" cat --sched "$dir/a.qslog" >"$dir/sched"
+has() { grep -Eq -- "$2" "$dir/$1" || fail "$1: no '$2': $(head -n 20 "$dir/$1")"; }
+has times '<- nested [0-9.]+us \| cpu [0-9.]+us( \| .*)? \| clock_nanosleep [0-9.]+us 2x, woken by an interrupt'
+has times '<- inner [0-9.]+us \| cpu [0-9.]+us( \| .*)? \| clock_nanosleep [0-9.]+us 1x, woken by '
+grep -q '| cpu' "$dir/plain" && fail "times without --times"
+# nothing else has changed
+equal "lines without what --times adds" "$(sed 's/ | cpu .*//' "$dir/times" | cksum)" \
+	"$(sed 's/ | cpu .*//' "$dir/plain" | cksum)"
+has sched ' V sched \[-:0 -\] off the cpu [0-9.]+us: clock_nanosleep, woken by an interrupt, ready [0-9.]+us, to cpu [0-9]+$'
+equal "records with --sched" "$(grep -cv ' off the cpu ' "$dir/sched")" "$(wc -l <"$dir/plain")"
+
+"$qslog" cat --times --json "$dir/a.qslog" | grep '"name":"nested"' | grep '"span_exit"' >"$dir/json"
+has json '"cpu_ns":[0-9]+,"off_ns":[0-9]+,"blocked_ns":[0-9]+,"ready_ns":[0-9]+,"preempted_ns":[0-9]+,"off_count":[0-9]+,"waits":\[.*\{"reason":"clock_nanosleep","syscall":"clock_nanosleep","by":"interrupt","ns":[0-9]+,"count":[0-9]+\}'
+"$qslog" cat --sched --json "$dir/a.qslog" | grep '"kind":"off"' >"$dir/json"
+has json '"off_ns":[0-9]+,"ready_ns":[0-9]+,"cpu":[0-9]+,"open":false,"reason":"clock_nanosleep"'
+
+# Filters: the times of a span hang on what they leave out
+"$qslog" cat --times --grep '^<- inner' "$dir/a.qslog" >"$dir/grep"
+equal "lines of --grep" "$(wc -l <"$dir/grep")" 2
+has grep 'clock_nanosleep'
+since=$("$qslog" cat --json --grep '^<- inner' "$dir/a.qslog" | sed -n '1s/.*"time":"\([^"]*\)".*/\1/p')
+"$qslog" cat --times --since "$since" "$dir/a.qslog" >"$dir/since"
+has since '<- nested .* \| clock_nanosleep [0-9.]+us 2x'
+
+"$qslog" stat "$dir/a.qslog" >"$dir/stat"
+has stat '^ +TIMES +ON CPU +BLOCKED +READY PREEMPTED +CPU P50 +CPU P99 +OFF P50 +OFF P99 NAME +SITE$'
+has stat '^ +2 +[0-9.]+[num]?s +[0-9]+% +[0-9.]+ms .* nested +sched\.c:[0-9]+ do_nested$'
+has stat '^ +4x +[0-9.]+ms   clock_nanosleep, woken by an interrupt'
+has stat '^ +SWITCHES +ON CPU '
+"$qslog" stat --json "$dir/a.qslog" >"$dir/stat"
+has stat '"times":\{"count":2,"incomplete":0,"cpu_ns":\{"min":[0-9]+,.*"waits":\[\{"reason":"'
+has stat '"sched_lost":0,"threads":\[\{"pid":[0-9]+,"tid":[0-9]+,"switches":[0-9]+'
+"$qslog" check "$dir/a.qslog" >/dev/null || fail "check: $?"
+
+# A file without says so, and is shown all the same
+run 0 -o "$dir/b.qslog" -- "$fixtures/sched" 1 burn
+"$qslog" cat --times "$dir/b.qslog" >"$dir/times" 2>"$dir/err"
+err 'b\.qslog: no scheduler events in it.*--sched'
+equal "lines of a file without" "$(wc -l <"$dir/times")" 3
+finish
