@@ -30,7 +30,8 @@ struct {
 	__uint(max_entries, 4 << 20);
 } events SEC(".maps");
 
-/* The traced processes, by tgid: the very map of qslog.bpf.c. */
+/* The traced processes, by tgid: the very map of qslog.bpf.c. An entry may be there before it has its
+ * number. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);
@@ -49,8 +50,9 @@ struct note {
 	__u64 off_ns;	/* 0: it is on the CPU, or was never seen leaving it */
 	__u64 ready_ns; /* of its last wake-up */
 	__u32 pid, tid; /* in the kernel's view, and in its own as long as `pid` is its */
+	__u32 process;
 	__s32 syscall;
-	__u8 why, flags, waker_kind, pad;
+	__u8 why, flags, waker_kind, pad[5];
 	struct who waker, preemptor;
 };
 
@@ -76,12 +78,12 @@ static __always_inline void lost_count(__u32 cause)
 		++*count;
 }
 
-static __always_inline bool is_traced(__u32 tgid)
+/* The number of a traced process; 0: it is not traced. */
+static __always_inline __u32 traced_as(__u32 tgid)
 {
-	bool found = bpf_map_lookup_elem(&procs, &tgid) != NULL;
+	const struct proc_entry *proc = bpf_map_lookup_elem(&procs, &tgid);
 
-	barrier_var(found); /* the compiler would or the pointers of two calls, which is forbidden */
-	return found;
+	return proc ? proc->process : 0;
 }
 
 /* --- What the kernel says about a thread */
@@ -267,7 +269,7 @@ static __always_inline void who_note(struct who *who, struct task_struct *task)
 
 	who->tgid = task->tgid;
 	who->tid = task->pid;
-	if (is_traced(who->tgid)) {
+	if (traced_as(who->tgid)) {
 		note = bpf_task_storage_get(&notes, task, NULL, 0);
 		who->tid = note ? note->tid : own_tid(task);
 	}
@@ -296,7 +298,7 @@ static __always_inline void event_submit(struct task_struct *task, const struct 
 		e->ready_ns = note->ready_ns > note->off_ns ? note->ready_ns : note->off_ns;
 	if (more_flags & SCHED_OPEN && e->ready_ns == note->off_ns)
 		e->ready_ns = on_ns; /* not woken yet */
-	e->tgid = task->tgid;
+	e->process = note->process;
 	e->tid = note->tid;
 	e->syscall = note->syscall;
 	e->cpu = bpf_get_smp_processor_id();
@@ -316,8 +318,8 @@ static __always_inline void event_submit(struct task_struct *task, const struct 
 				      BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
-static __always_inline void leaves(struct task_struct *task, struct task_struct *next, bool preempt,
-				   unsigned int state, __u64 now)
+static __always_inline void leaves(struct task_struct *task, __u32 process, struct task_struct *next,
+				   bool preempt, unsigned int state, __u64 now)
 {
 	struct note *note;
 
@@ -332,6 +334,7 @@ static __always_inline void leaves(struct task_struct *task, struct task_struct 
 		note->pid = task->pid;
 		note->tid = own_tid(task);
 	}
+	note->process = process;
 	note->why = why_of(preempt, state);
 	note->flags = (task->flags & FLAG_EXITING ? SCHED_EXITING : 0) |
 		      (BPF_CORE_READ_BITFIELD(task, in_iowait) ? SCHED_IO : 0);
@@ -356,7 +359,7 @@ SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_struct *next,
 	     unsigned int state)
 {
-	const bool from = is_traced(prev->tgid), to = is_traced(next->tgid);
+	const __u32 from = traced_as(prev->tgid), to = traced_as(next->tgid);
 	__u64 now;
 
 	if (!from && !to)
@@ -365,7 +368,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	if (to)
 		returns(next, now);
 	if (from)
-		leaves(prev, next, preempt, state, now);
+		leaves(prev, from, next, preempt, state, now);
 	return 0;
 }
 
@@ -373,7 +376,7 @@ static __always_inline int woken(struct task_struct *task, const bool by_count)
 {
 	struct note *note;
 
-	if (!is_traced(task->tgid))
+	if (!traced_as(task->tgid))
 		return 0;
 	note = bpf_task_storage_get(&notes, task, NULL, 0);
 	if (!note) /* it has not left the CPU yet */
@@ -404,7 +407,7 @@ int open_task(struct bpf_iter__task *ctx)
 	struct task_struct *task = ctx->task;
 	struct note *note;
 
-	if (!task || !is_traced(task->tgid))
+	if (!task || !traced_as(task->tgid))
 		return 0;
 	note = bpf_task_storage_get(&notes, task, NULL, 0);
 	if (note && note->off_ns)

@@ -42,7 +42,7 @@ struct sched_event {
 	__u64 off_ns;
 	__u64 ready_ns;	 /* when it was woken; 0: it was ready to run all the time */
 	__u64 on_ns;
-	__u32 tgid;	 /* in the kernel's view */
+	__u32 process;	 /* struct proc_entry */
 	__u32 tid;	 /* in the process's view */
 	__u32 who_tgid;	 /* in the kernel's view */
 	__u32 who_tid;	 /* in the process's view if who_tgid is traced, else in the kernel's */

@@ -61,7 +61,7 @@ struct scheduler {
 	struct ring_buffer *ring;
 	struct bpf_link *links[LINKS_MAX], *iterator;
 	struct mono_map map;
-	struct hash_index processes; /* the writer's indexes by tgid, of those that may have ended */
+	struct hash_index processes; /* the writer's indexes by number, of those that may have ended */
 	struct held *held;
 	size_t held_cnt, held_cap;
 	uint64_t lost_no_memory; /* of `held` */
@@ -156,18 +156,16 @@ static int object_attach(struct scheduler *s, struct why *why)
 }
 
 /* -1: nobody knows the process. */
-static int64_t process_of(struct scheduler *s, uint32_t tgid)
+static int64_t process_of(struct scheduler *s, uint32_t number)
 {
-	const int process = s->options.process(s->options.arg, tgid);
+	const int process = s->options.process(s->options.arg, number);
 	struct hash_index_walk walk;
-	const uint32_t before = hash_index_first(&s->processes, tgid, &walk);
+	const uint32_t before = hash_index_first(&s->processes, number, &walk);
 
 	if (process < 0)
 		return before == HASH_INDEX_NONE ? -1 : (int64_t)before;
 	if (before == HASH_INDEX_NONE)
-		(void)hash_index_add(&s->processes, tgid, (uint32_t)process); /* or not */
-	else if (before != (uint32_t)process)
-		hash_index_set(&s->processes, tgid, (uint32_t)process);
+		(void)hash_index_add(&s->processes, number, (uint32_t)process); /* or not */
 	return process;
 }
 
@@ -189,7 +187,7 @@ static int event_received(void *arg, void *data, size_t bytes)
 		s->held = held;
 		s->held_cap = cap;
 	}
-	s->held[s->held_cnt++] = (struct held){*event, process_of(s, event->tgid)};
+	s->held[s->held_cnt++] = (struct held){*event, process_of(s, event->process)};
 	return 0;
 }
 
@@ -333,7 +331,7 @@ static int held_write(struct scheduler *s, struct writer *w, bool last)
 		struct held *h = &s->held[i];
 
 		if (h->process < 0)
-			h->process = process_of(s, h->event.tgid);
+			h->process = process_of(s, h->event.process);
 		/* The kernel side may know of a process before the session does, or of one that turns
 		 * out to have nothing to trace. */
 		if (!last && (!ripe(s, w, h) ||

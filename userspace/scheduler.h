@@ -18,9 +18,9 @@ struct scheduler;
 struct scheduler_options {
 	uint32_t ring_bytes; /* a power of two, of at least a page */
 	int procs_fd;	     /* the map of traced processes (kernel.h) */
-	/* The writer's index of a process, or a negative value: not known (any more). Asked while its
-	 * events are taken. */
-	int (*process)(void *arg, uint32_t tgid);
+	/* The writer's index of a process by its number (struct proc_entry), or a negative value: not
+	 * known yet, or any more. Asked while its events are taken. */
+	int (*process)(void *arg, uint32_t number);
 	void *arg;
 };
 

@@ -168,10 +168,10 @@ static void session_event(void *arg, const struct chunk *chunk, const struct pro
 
 /* --- Scheduler events */
 
-static int process_index(void *arg, uint32_t tgid)
+static int process_index(void *arg, uint32_t number)
 {
 	const struct session *s = arg;
-	const struct target *t = targets_find(s->targets, tgid);
+	const struct target *t = targets_numbered(s->targets, number);
 
 	return t ? (int)ingest_process_index(target_ingest_process(t)) : -1;
 }

@@ -611,6 +611,13 @@ static bool member_ingest(struct targets *ts, struct member *m)
 	       (ts->ingest && target_ingest(m->target, ts->writer, ts->ingest) == 0);
 }
 
+struct target *targets_numbered(struct targets *ts, uint32_t number)
+{
+	struct member *m = member_find(ts, number);
+
+	return m && member_ingest(ts, m) ? m->target : NULL;
+}
+
 struct target *targets_of(struct targets *ts, const struct chunk *chunk)
 {
 	struct member *m = member_find(ts, chunk->process);

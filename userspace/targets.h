@@ -66,6 +66,8 @@ int targets_attach(struct targets *ts, struct kernel *k, struct why *why);
 /* To be called with what kernel_consume() has: the process of a chunk of records, known to the
  * ingest; NULL: there is no memory. And what happens to a process. */
 struct target *targets_of(struct targets *ts, const struct chunk *chunk);
+/* A process by its number, known to the ingest; NULL: it is not here yet, or any more. */
+struct target *targets_numbered(struct targets *ts, uint32_t number);
 void targets_event(struct targets *ts, const struct chunk *chunk, const struct process_event *event,
 		   const struct process_program *program);
 
