@@ -19,7 +19,8 @@
 #include "reader.h"
 
 #define ROUNDS 5
-#define ROUNDS_FIT 3 /* at least: a hypervisor may take the CPU away, which no scheduler sees */
+/* At least: a hypervisor may take the CPU away, which no scheduler sees, and others a thread's turn. */
+#define ROUNDS_FIT 3
 #define SLACK_NS 20000.0 /* of the span's own work around what is measured */
 
 struct expected {
@@ -134,8 +135,8 @@ static void truth_take(const struct record *r)
 		fits = near(e, "time off the CPU", e->off, e->duration - cpu, SLACK_NS);
 	if (!e->only_cpu) {
 		waited = e->why == FILE_OFF_PREEMPTED ? e->preempted + e->blocked : e->blocked;
-		assert_true(e->reason_seen);
-		fits = near(e, "time for the reason", e->reason_ns, waited, 0) && fits;
+		/* (none where this thread came late, and the other had done its part) */
+		fits = e->reason_seen && near(e, "time for the reason", e->reason_ns, waited, 0) && fits;
 	}
 	e->seen = false;
 	e->fit += fits;
