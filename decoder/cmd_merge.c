@@ -60,8 +60,13 @@ static int parse(struct cmd_input *input, const char **output, int argc, char **
 static int output_open(struct merge_out **out, const char *path, const struct merge *merge,
 		       int64_t first_ns)
 {
+	bool any, all = merge_sched(merge, &any);
+
+	if (any && !all)
+		cmd_error("not all files have scheduler events (qslog-trace --sched): spans have no times in "
+			  "%s", path);
 	return merge_out_open(out, path, merge_file_cnt(merge), merge_hosts(merge),
-			      merge_file_cnt(merge) ? merge_host(merge, 0) : "", first_ns);
+			      merge_file_cnt(merge) ? merge_host(merge, 0) : "", all, first_ns);
 }
 
 static int records_merge(const struct cmd_input *o, struct filter_state *state, struct merge *merge,
@@ -74,7 +79,8 @@ static int records_merge(const struct cmd_input *o, struct filter_state *state, 
 	int err = 0, close_err;
 
 	while (!err && merge_next(merge, &record, &file) > 0) {
-		if (!filter_match(&o->filter, state, record))
+		if (record->kind != RECORD_OFF && record->kind != RECORD_OFF_LOST &&
+		    !filter_match(&o->filter, state, record))
 			continue;
 		if (!out)
 			err = output_open(&out, path, merge, record->time_ns);
@@ -114,6 +120,7 @@ int cmd_merge(int argc, char **argv)
 	}
 	options.jobs = o.jobs;
 	filter_hint(&o.filter, &options.hint);
+	options.hint.times = true; /* so that scheduler events come along */
 	err = filter_state_init(&state, &o.filter);
 	if (!err)
 		err = merge_open(&merge, o.paths, o.path_cnt, &options);

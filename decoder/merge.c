@@ -309,6 +309,23 @@ const char *merge_host(const struct merge *m, unsigned i)
 	return m->sources[i].reader ? reader_host(m->sources[i].reader) : "";
 }
 
+bool merge_sched(const struct merge *m, bool *any)
+{
+	bool all = true;
+
+	*any = false;
+	for (unsigned i = 0; i < m->source_cnt; i++) {
+		struct reader_totals totals;
+
+		if (!m->sources[i].reader)
+			continue;
+		reader_totals_get(m->sources[i].reader, &totals);
+		*any |= totals.has_sched;
+		all &= totals.has_sched;
+	}
+	return all && *any;
+}
+
 bool merge_hosts(const struct merge *m)
 {
 	const char *first = NULL;

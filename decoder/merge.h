@@ -46,6 +46,8 @@ bool merge_trouble(const struct merge *m);
 
 /* Of the file; "" if it does not say. */
 const char *merge_host(const struct merge *m, unsigned i);
+/* Have all that could be opened scheduler events; has any? */
+bool merge_sched(const struct merge *m, bool *any);
 /* Are these records of several hosts? */
 bool merge_hosts(const struct merge *m);
 

@@ -31,13 +31,13 @@ struct merge_out {
 };
 
 int merge_out_open(struct merge_out **out, const char *path, unsigned file_cnt, bool hosts,
-		   const char *host, int64_t first_ns)
+		   const char *host, bool sched, int64_t first_ns)
 {
 	const struct clock_scale scale = { .mult = 1ull << 32, .hz = 1000000000,
 					   .kind = FILE_COUNTER_REALTIME };
 	const struct clock_pair pair = { first_ns, first_ns, 0 };
 	const struct writer_options options = { .path = path, .scale = &scale, .pairs = &pair,
-						.pair_cnt = 1, .pairs_only = true,
+						.pair_cnt = 1, .pairs_only = true, .sched = sched,
 						.host = hosts ? "" : host };
 	struct merge_out *m = calloc(1, sizeof(*m));
 	int err = -ENOMEM;
@@ -85,21 +85,26 @@ int merge_out_close(struct merge_out *m, uint64_t *records, uint64_t *lost)
 
 /* ---- what records point to: an index of the writer, or -errno ---- */
 
-static int thread_get(struct merge_out *m, struct known *known, const struct record_thread *t)
+static int process_get(struct merge_out *m, const struct record_process *p)
 {
-	const uint64_t address = (uint64_t)(uintptr_t)t;
-	const struct record_process *p = t->process;
 	const struct writer_process process = { .pid = p->pid, .start_time_ns = p->start_ns,
 						.name = p->name, .exe = p->exe,
 						.command = p->command,
 						.host = m->hosts ? p->host : NULL };
+
+	return writer_process_add(m->w, &process);
+}
+
+static int thread_get(struct merge_out *m, struct known *known, const struct record_thread *t)
+{
+	const uint64_t address = (uint64_t)(uintptr_t)t;
 	struct hash_index_walk walk;
 	uint32_t have = hash_index_first(&known->threads, address, &walk);
 	int owner, number, err;
 
 	if (have != HASH_INDEX_NONE)
 		return (int)have;
-	owner = writer_process_add(m->w, &process);
+	owner = process_get(m, t->process);
 	if (owner < 0)
 		return owner;
 	number = writer_thread_add(m->w, (uint32_t)owner, t->tid, t->key, t->name);
@@ -224,12 +229,57 @@ static uint32_t words_put(uint64_t *words, const struct record *r)
 	return (uint32_t)(p - words) * 8;
 }
 
+static void name_copy(char *out, size_t size, const struct record_name *name)
+{
+	const size_t len = name->len < size ? name->len : size - 1;
+
+	if (len)
+		memcpy(out, name->bytes, len);
+	out[len] = '\0';
+}
+
+static int off_put(struct merge_out *m, const struct record *r)
+{
+	const struct record_cause *cause = &r->off->cause;
+	const int process = process_get(m, r->thread->process);
+	char syscall[64], who[64];
+	struct writer_off off = {
+		.tid = r->thread->tid,
+		.off = (uint64_t)r->time_ns - r->off->off_ns,
+		.ready = (uint64_t)r->time_ns - r->off->ready_ns,
+		.on = (uint64_t)r->time_ns,
+		.syscall = cause->syscall, .syscall_name = syscall, .cpu = (uint16_t)r->off->cpu,
+		.why = cause->why, .who = cause->who, .who_pid = cause->who_pid,
+		.who_tid = cause->who_tid, .who_name = who,
+		.flags = (uint8_t)((cause->io ? FILE_OFF_IO : 0) |
+				   (cause->exiting ? FILE_OFF_EXITING : 0) |
+				   (r->off->open ? FILE_OFF_OPEN : 0)),
+	};
+
+	if (process < 0)
+		return process;
+	off.process = (uint32_t)process;
+	if (off.why > FILE_OFF_OTHER) /* of a later version */
+		off.why = FILE_OFF_OTHER;
+	name_copy(syscall, sizeof(syscall), &cause->syscall_name);
+	name_copy(who, sizeof(who), &cause->who_name);
+	return writer_off(m->w, &off, 1);
+}
+
 int merge_out_record(struct merge_out *m, unsigned file, const struct record *r)
 {
 	struct known *known = &m->files[file];
-	int thread = thread_get(m, known, r->thread), format, err;
+	int thread, format, err;
 	size_t need = words_needed(r);
 
+	if (r->kind == RECORD_OFF)
+		return off_put(m, r);
+	if (r->kind == RECORD_OFF_LOST)
+		return writer_off_lost(m->w, (uint64_t)r->time_ns,
+				       (uint64_t)r->time_ns + r->duration_ns,
+				       r->lost_cause < FILE_OFF_LOST_CAUSE_COUNT ?
+					       r->lost_cause : FILE_OFF_LOST_UNWRITTEN, r->lost);
+	thread = thread_get(m, known, r->thread);
 	if (thread < 0)
 		return thread;
 	if (r->kind == RECORD_LOSS) {

@@ -11,9 +11,10 @@
 
 struct merge_out;
 
-/* `file_cnt` files; `hosts`: of several hosts, else all are of `host`. 0 or -errno. */
+/* `file_cnt` files; `hosts`: of several hosts, else all are of `host`; `sched`: all have scheduler
+ * events. 0 or -errno. */
 int merge_out_open(struct merge_out **out, const char *path, unsigned file_cnt, bool hosts,
-		   const char *host, int64_t first_ns);
+		   const char *host, bool sched, int64_t first_ns);
 int merge_out_record(struct merge_out *m, unsigned file, const struct record *record);
 /* Closes the file. 0 or -errno; NULL is accepted. */
 int merge_out_close(struct merge_out *m, uint64_t *records, uint64_t *lost);

@@ -43,6 +43,13 @@ has stat '"times":\{"count":2,"incomplete":0,"cpu_ns":\{"min":[0-9]+,.*"waits":\
 has stat '"sched_lost":0,"threads":\[\{"pid":[0-9]+,"tid":[0-9]+,"switches":[0-9]+'
 "$qslog" check "$dir/a.qslog" >/dev/null || fail "check: $?"
 
+# Merged, it is the same
+"$qslog" merge -o "$dir/m.qslog" "$dir/a.qslog" 2>"$dir/err" || fail "merge: $(cat "$dir/err")"
+"$qslog" cat --sched "$dir/a.qslog" | sed 's/[0-9]us\>/us/g' >"$dir/a"
+"$qslog" cat --sched "$dir/m.qslog" | sed 's/[0-9]us\>/us/g' >"$dir/m"
+equal "lines of the merged file" "$(wc -l <"$dir/m")" "$(wc -l <"$dir/a")"
+has m '<- nested .* \| clock_nanosleep [0-9.]+us 2x, woken by an interrupt'
+
 # A file without says so, and is shown all the same
 run 0 -o "$dir/b.qslog" -- "$fixtures/sched" 1 burn
 "$qslog" cat --times "$dir/b.qslog" >"$dir/times" 2>"$dir/err"
