@@ -101,7 +101,7 @@ static void files_merge(char *const *paths, unsigned cnt, const char *to)
 	while (merge_next(merge, &record, &file) > 0) {
 		if (!out)
 			assert_int_equal(merge_out_open(&out, to, cnt, merge_hosts(merge),
-							merge_host(merge, 0), record->time_ns), 0);
+							merge_host(merge, 0), false, record->time_ns), 0);
 		assert_int_equal(merge_out_record(out, file, record), 0);
 	}
 	assert_int_equal(merge_out_close(out, NULL, NULL), 0);
