@@ -459,10 +459,11 @@ int options_parse(struct options *o, int argc, char **argv)
 		return usage_error("-f needs a process to begin with: -p, --exe or a command", NULL);
 	if (!o->pid_cnt && !o->command && !o->exe_cnt && !o->check)
 		return usage_error("what is to be traced? Give -p PID, --exe PATH or -- COMMAND", NULL);
-	if (o->snapshot && (o->live || o->immediate || o->follow || o->exe_cnt || o->duration_min_ns || o->rotation.bytes ||
-			    o->rotation.seconds || o->rotation.records || o->rotation.max_files))
-		return usage_error("--snapshot goes with none of --live, --immediate, -f, --exe, --min-duration, "
-				   "--rotate-* and --max-files", NULL);
+	if (o->snapshot && (o->live || o->immediate || o->follow || o->exe_cnt || o->sched ||
+			    o->duration_min_ns || o->rotation.bytes || o->rotation.seconds ||
+			    o->rotation.records || o->rotation.max_files))
+		return usage_error("--snapshot goes with none of --live, --immediate, -f, --exe, --sched, "
+				   "--min-duration, --rotate-* and --max-files", NULL);
 	return 0;
 }
 
