@@ -10,7 +10,7 @@ if [ -z "${PROBES_INSIDE:-}" ]; then
 	export PROBES_INSIDE=1
 	exec unshare --mount bash "$0"
 fi
-mount -t tracefs tracefs /sys/kernel/tracing || exit 1
+[ -e /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing || exit 1
 . "$(dirname "$0")/lib.sh"
 export HOME=$dir
 
