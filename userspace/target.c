@@ -72,14 +72,19 @@ int target_process_error(pid_t pid, int err, struct why *why)
 	}
 }
 
-bool target_thread_lives(pid_t tid)
+static int thread_look(pid_t tid)
 {
 	struct proc_maps maps;
+	int err = proc_maps_read(&maps, tid);
 
-	if (proc_maps_read(&maps, tid))
-		return false;
-	proc_maps_free(&maps);
-	return true;
+	if (!err)
+		proc_maps_free(&maps);
+	return err;
+}
+
+bool target_thread_lives(pid_t tid)
+{
+	return thread_look(tid) == 0;
 }
 
 int target_thread_find(struct target *t)
@@ -89,8 +94,9 @@ int target_thread_find(struct target *t)
 	int err;
 
 	t->alive = t->pid;
-	if (target_thread_lives(t->pid))
-		return 0;
+	err = thread_look(t->pid);
+	if (!err || err == -EACCES || err == -EPERM) /* one that may not be looked at has not ended */
+		return err;
 	err = proc_threads_read(t->pid, &threads, &cnt);
 	if (err)
 		return err;
