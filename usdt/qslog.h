@@ -585,7 +585,8 @@ int qslog_thread_prepare(unsigned int flags);
  *     o.path = "app.qslog";
  *     int err = qslog_start(&o);
  *
- * QSLOG_FILE=app.qslog in the environment starts it before main() without a call. At exit() the
+ * QSLOG_FILE=app.qslog in the environment starts it before main() without a call, and
+ * QSLOG_COMPRESS=fast|default|max says how much memory and time small files may take (fast). At exit() the
  * collector is stopped after everything is written.
  *
  * A record whose call has returned survives the death of the process (SIGKILL, SIGSEGV, _exit, but

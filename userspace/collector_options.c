@@ -127,6 +127,7 @@ static int output_complete(struct collector_output *out, const struct qslog_opti
 		out->sync = WRITER_SYNC_NONE;
 	if (text && output_sync_parse(text, &out->sync))
 		return -EINVAL;
+	out->compress = WRITER_COMPRESS_FAST; /* the memory is the program's */
 	text = secure_getenv("QSLOG_COMPRESS");
 	if (text && output_compress_parse(text, &out->compress))
 		return -EINVAL;
