@@ -700,7 +700,9 @@ int pull_task(struct bpf_iter__task *ctx)
 		return 0;
 	tgid = task->tgid;
 	proc = bpf_map_lookup_elem(&procs, &tgid);
-	if (!proc || proc->harvested || proc->pulled == pull_number || !task->mm)
+	/* One that is about to execute another program has been harvested, and may have other memory
+	 * before it has another number. */
+	if (!proc || proc->harvested || proc->executes || proc->pulled == pull_number || !task->mm)
 		return 0;
 	proc->pulled = pull_number; /* once per process, whichever thread comes first */
 	w.task = task;
@@ -710,8 +712,11 @@ int pull_task(struct bpf_iter__task *ctx)
 	w.copy.id.process = proc->process;
 	w.known = bpf_map_lookup_elem(&registries, &w.copy.id.process);
 	bpf_loop(PROCESS_REGISTRIES_MAX, registry_pull, &w, 0);
-	if (!proc->harvested)
-		walk_note(&w, proc);
+	/* Is it still the same? What was not readable meanwhile was not there any more. */
+	proc = bpf_map_lookup_elem(&procs, &tgid);
+	if (!proc || proc->process != w.copy.id.process || proc->harvested || proc->executes)
+		return 0;
+	walk_note(&w, proc);
 	if (pull_baseline)
 		proc->no_arena_base = proc->no_arena;
 	return 0;
