@@ -540,8 +540,9 @@ int targets_attach(struct targets *ts, struct kernel *k, struct why *why)
 	return err;
 }
 
-/* Libraries that were loaded since: their sites listen from now on. */
-static void rescan(struct targets *ts, struct member *m)
+/* Libraries that were loaded since: their sites listen from now on. 0; -errno: it could not be looked at
+ * or attached to. */
+static int rescan(struct targets *ts, struct member *m)
 {
 	struct target_counts before, after;
 	struct target *t = m->target;
@@ -551,16 +552,18 @@ static void rescan(struct targets *ts, struct member *m)
 	m->look = false;
 	m->scan_ms = ts->now_ms + RESCAN_MS;
 	target_counts_get(t, &before);
-	if (target_scan(t, &why) < 0)
-		return; /* it ends: that is seen elsewhere too */
+	err = target_scan(t, &why);
+	if (err < 0)
+		return err; /* it ends: that is seen elsewhere too */
 	target_counts_get(t, &after);
 	if (after.files == before.files)
-		return;
+		return 0;
 	err = target_attach(t, ts->kernel, &why);
 	if (!err)
 		err = target_listen(t, ts->kernel, ts->options.level, &why);
 	if (err && err != -ESRCH)
 		say(ts, "process %d: a library was loaded, but: %s", (int)target_pid(t), why.text);
+	return err;
 }
 
 /* --- Those that come */
@@ -643,14 +646,16 @@ static void program_look(struct targets *ts, struct member *m, const struct proc
 			 dev_t dev)
 {
 	struct target_counts counts;
+	int err;
 
 	if (!(event->flags & PROCESS_HELD) &&
 	    probed_files_plain(ts->target_options.files, dev, event->key.file.inode))
 		return;
-	rescan(ts, m);
+	err = rescan(ts, m);
 	m->scan_ms = ts->now_ms + 1; /* its libraries are yet to come */
 	target_counts_get(m->target, &counts);
-	if (!counts.files && target_lives(m->target))
+	/* Of one that could not be looked at nothing is known: the next that executes it is held again. */
+	if (err >= 0 && !counts.files && target_lives(m->target))
 		kernel_plain_add(ts->kernel, &event->key);
 }
 

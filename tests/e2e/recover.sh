@@ -53,7 +53,7 @@ equal "ended" "$status" 0
 # --- The program is gone: what it had not written is lost and counted. What it had is there.
 cp "$load" "$dir/gone"
 load=$dir/gone
-die -t 1 -n 100 -e kill
+QSLOG_FLUSH_MS=60000 die -t 1 -n 100 -e kill # the collector does not come by before
 rm "$dir/gone"
 recover 3 "$out"
 summary "program gone" "records=0 recovered=0 lost=100"
