@@ -36,8 +36,21 @@ static double resident_mib(void)
 	return (double)resident * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
 }
 
-static int sample_measure(const struct bench *b, const struct sample *s)
+static const struct profile {
+	const char *name;
+	enum writer_compress compress;
+	uint64_t records;
+} profiles[] = {
+	{ "fast", WRITER_COMPRESS_FAST, RECORDS },
+	{ "default", WRITER_COMPRESS_DEFAULT, RECORDS },
+	{ "max", WRITER_COMPRESS_MAX, RECORDS / 5 },
+};
+#define PROFILES (sizeof(profiles) / sizeof(profiles[0]))
+
+static int sample_measure(const struct bench *b, const struct sample *s, const struct profile *profile)
 {
+	const struct sample_replay how = { .records = profile->records, .gap_ns = GAP_NS,
+					   .compress = profile->compress };
 	const double before_mib = resident_mib();
 	struct sample_written written;
 	struct rusage usage;
@@ -47,40 +60,42 @@ static int sample_measure(const struct bench *b, const struct sample *s)
 
 	bench_path(b, path, "writer.qslog");
 	for (i = 0; i < RUNS; i++) {
-		err = sample_write(s, path, RECORDS, GAP_NS, b->ns_per_tick, &written);
+		err = sample_replay(s, path, &how, b->ns_per_tick, &written);
 		if (err)
 			return err;
-		rates[i] = RECORDS / written.seconds;
+		rates[i] = (double)how.records / written.seconds;
 	}
 	if (getrusage(RUSAGE_SELF, &usage))
 		return -errno;
 	bench_remove(path);
 	rate = bench_percentile(rates, RUNS, 0.5);
-	bytes = (double)written.totals.file_bytes / RECORDS;
-	printf("%-18s %8.2f [%6.2f-%6.2f] %9.1f %8.2f %8.1f\n", s->name, rate / 1e6, rates[0] / 1e6,
-	       rates[RUNS - 1] / 1e6, 1e9 / rate, bytes,
+	bytes = (double)written.totals.file_bytes / (double)how.records;
+	printf("%-18s %-8s %8.2f [%6.2f-%6.2f] %9.1f %8.2f %8.1f\n", s->name, profile->name, rate / 1e6,
+	       rates[0] / 1e6, rates[RUNS - 1] / 1e6, 1e9 / rate, bytes,
 	       (double)usage.ru_maxrss / 1024 - before_mib);
-	printf("result: bench=writer sample=%s profile=fast records_per_s=%.0f bytes_per_record=%.2f "
-	       "peak_mib=%.1f\n", s->name, rate, bytes,
+	printf("result: bench=writer sample=%s profile=%s records_per_s=%.0f bytes_per_record=%.2f "
+	       "peak_mib=%.1f\n", s->name, profile->name, rate, bytes,
 	       (double)usage.ru_maxrss / 1024 - before_mib);
 	return fflush(stdout) ? -errno : 0;
 }
 
 /* In a child, so that one sample's memory is not counted for the next. */
-static int child_measure(const struct bench *b, const struct sample_list *list, uint32_t n)
+static int child_measure(const struct bench *b, const struct sample_list *list, uint32_t n,
+			 const struct profile *profile)
 {
 	struct sample sample;
 	int err = sample_open(&sample, list, n, DISTINCT);
 
 	if (!err)
-		err = sample_measure(b, &sample);
+		err = sample_measure(b, &sample, profile);
 	if (err)
 		fprintf(stderr, "bench-writer: %s: %s\n", sample.name, strerror(-err));
 	sample_fini(&sample);
 	return err ? 1 : 0;
 }
 
-static int measure(struct bench *b, const struct sample_list *list, uint32_t n)
+static int measure(struct bench *b, const struct sample_list *list, uint32_t n,
+		   const struct profile *profile)
 {
 	pid_t pid;
 	int status;
@@ -88,7 +103,7 @@ static int measure(struct bench *b, const struct sample_list *list, uint32_t n)
 	fflush(stdout);
 	pid = fork();
 	if (pid == 0)
-		_exit(child_measure(b, list, n));
+		_exit(child_measure(b, list, n, profile));
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return -errno;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECHILD;
@@ -111,12 +126,14 @@ int main(int argc, char **argv)
 		sample_list_fini(&list);
 		return 1;
 	}
-	printf("# %u records, on average %u ns apart, %d runs, one thread\n", RECORDS, GAP_NS, RUNS);
-	printf("sample              M rec/s [   min-   max]   ns/rec    b/rec peak MiB\n");
-	for (n = 0; n < list.cnt; n++) {
-		err = measure(&b, &list, n);
+	printf("# %u records (max: a fifth), on average %u ns apart, %d runs, one thread\n", RECORDS, GAP_NS,
+	       RUNS);
+	printf("sample             profile   M rec/s [   min-   max]   ns/rec    b/rec peak MiB\n");
+	for (n = 0; n < list.cnt * PROFILES; n++) {
+		err = measure(&b, &list, n / PROFILES, &profiles[n % PROFILES]);
 		if (err)
-			bench_fail(&b, "sample %u failed", n);
+			bench_fail(&b, "sample %u, profile %s failed", (unsigned int)(n / PROFILES),
+				   profiles[n % PROFILES].name);
 	}
 	sample_list_fini(&list);
 	return bench_end(&b);
