@@ -51,19 +51,24 @@ err '^records=200 lost=0 '
 equal "the hidden program" "$(ls "$dir/hidden")" ""
 rm -f "$dir/shared"
 
-# The threads of a PID namespace are called by the ids that are seen from here.
+# In a PID namespace processes are called by the ids that are seen from here, threads by those that
+# they see themselves: the first there is 1, here it cannot be.
 tracer_start --exe "$static" -o "$dir/ids.qslog" || finish
 run_pid "$static" -s "$dir/shared" -t 1 -n 10 -e join
 tracer_end INT
+err '^records=10 lost=0 '
+equal "ids of a namespace" "$("$qslog" cat "$dir/ids.qslog" | awk '$3 > 50 && $4 < 50' | wc -l)" 10
 rm -f "$dir/shared"
 
 # A running one, whose file is deleted, and whose name another file has.
 for how in deleted replaced; do
 	cp "$static" "$dir/gone"
-	mkfifo "$dir/go.$how"
-	"$dir/gone" -s "$dir/shared" -t 2 -n 100 -e _exit -w <"$dir/go.$how" >"$dir/ready" &
+	mkfifo "$dir/go.$how" "$dir/out.$how"
+	"$dir/gone" -s "$dir/shared" -t 2 -n 100 -e _exit -w <"$dir/go.$how" >"$dir/out.$how" &
 	app=$!
-	exec 5>"$dir/go.$how"
+	exec 5>"$dir/go.$how" 6<"$dir/out.$how"
+	read -r -t 20 answer <&6 # it runs
+	equal "$how" "${answer%% *}" ready
 	if [ "$how" = deleted ]; then
 		rm "$dir/gone"
 	else
@@ -72,7 +77,7 @@ for how in deleted replaced; do
 	fi
 	tracer_start -p "$app" -o "$dir/$how.qslog" || finish
 	echo go >&5
-	exec 5>&-
+	exec 5>&- 6<&-
 	wait "$app"
 	app=''
 	tracer_end
