@@ -2,44 +2,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # merge.sh - qslog merge: the text of the merged file is the merged text; options and exit status.
-set -uo pipefail
+. "$(dirname "$0")/lib.sh"
 
-cd "$(dirname "$0")/../.." || exit 1
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-qslog=$BUILD/qslog
-failures=0
-export TZ=UTC0 LC_ALL=C
-
-fail() {
-	echo "FAIL: $*"
-	sed 's/^/  err: /' "$dir/err" | head -20
-	failures=$((failures + 1))
-}
-
-run() { # run STATUS ARGS...
-	local want=$1 got
+run() { # run STATUS ARGS...: runs qslog merge
+	local want=$1
 	shift
-	"$qslog" merge "$@" >"$dir/out" 2>"$dir/err" </dev/null
-	got=$?
-	what="qslog merge $*"
-	[ "$got" -eq "$want" ] || fail "$what: exit status $got, not $want"
+	run_qslog "$want" merge "$@"
 	[ ! -s "$dir/out" ] || [ "$1" = --help ] || fail "$what: something on standard output"
 }
-err() { grep -Eq -- "$1" "$dir/err" || fail "$what: no '$1' on standard error"; }
-
-libs=$(pkg-config --libs libzstd libxxhash 2>/dev/null || echo -lzstd)
-# shellcheck disable=SC2086 # several libraries
-"${CC:-cc}" -std=gnu11 -Wall -Wextra ${SAN:+-fsanitize=$SAN} -Iusdt -Iuserspace \
-	-o "$dir/write_file" tests/cli/write_file.c "$BUILD/obj/libuserspace.a" $libs -pthread -lm || {
-	echo "FAIL: tests/cli/write_file.c does not build"
-	exit 1
-}
-if ! "$dir/write_file" "$dir/a.qslog" 100 400 || ! "$dir/write_file" "$dir/b.qslog" 200 40 ||
-	! "$dir/write_file" "$dir/open.qslog" 300 5 open; then
-	echo "FAIL: cannot write the files"
-	exit 1
-fi
+files_write 400 40
 
 run 0 "$dir/b.qslog" "$dir/a.qslog" -o "$dir/ab.qslog"; err '^records=528 lost=[0-9]+ file='
 for how in '' --json; do

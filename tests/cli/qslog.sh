@@ -3,49 +3,11 @@
 #
 # qslog.sh - the qslog command: options, exit status, what goes to standard output and what to
 # standard error.
-set -uo pipefail
+. "$(dirname "$0")/lib.sh"
 
-cd "$(dirname "$0")/../.." || exit 1
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-qslog=$BUILD/qslog
-failures=0
-export TZ=UTC0 LC_ALL=C
-
-fail() {
-	echo "FAIL: $*"
-	sed 's/^/  out: /' "$dir/out" | head -20
-	sed 's/^/  err: /' "$dir/err" | head -20
-	failures=$((failures + 1))
-}
-
-# run STATUS ARGS...: runs qslog; its output is in $dir/out and $dir/err
-run() {
-	local want=$1 got
-	shift
-	"$qslog" "$@" >"$dir/out" 2>"$dir/err" </dev/null
-	got=$?
-	[ "$got" -eq "$want" ] || fail "qslog $*: exit status $got, not $want"
-	what="qslog $*"
-}
-
+run() { run_qslog "$@"; }
 out() { grep -Eq -- "$1" "$dir/out" || fail "$what: no '$1' on standard output"; }
-err() { grep -Eq -- "$1" "$dir/err" || fail "$what: no '$1' on standard error"; }
-lines() { [ "$(wc -l <"$dir/out")" -eq "$1" ] || fail "$what: $(wc -l <"$dir/out") lines, not $1"; }
-silent() { [ ! -s "$dir/err" ] || fail "$what: something on standard error"; }
-
-libs=$(pkg-config --libs libzstd libxxhash 2>/dev/null || echo -lzstd)
-# shellcheck disable=SC2086 # several libraries
-"${CC:-cc}" -std=gnu11 -Wall -Wextra ${SAN:+-fsanitize=$SAN} -Iusdt -Iuserspace \
-	-o "$dir/write_file" tests/cli/write_file.c "$BUILD/obj/libuserspace.a" $libs -pthread -lm || {
-	echo "FAIL: tests/cli/write_file.c does not build"
-	exit 1
-}
-if ! "$dir/write_file" "$dir/a.qslog" 100 40 || ! "$dir/write_file" "$dir/b.qslog" 200 40 ||
-	! "$dir/write_file" "$dir/open.qslog" 300 5 open; then
-	echo "FAIL: cannot write the files"
-	exit 1
-fi
+files_write 40 40
 
 # help, version, usage
 run 0 --version; out "^qslog ${VERSION:-[0-9]}"; silent
