@@ -3,8 +3,8 @@
  * kernel.c - bench-kernel: records a second that arrive in the file, and what they cost, with
  * qslog-trace attached to this process; beside it the same with the in-process collector.
  *
- * Threads log kind b (one u64, spread over all 64 bits, which is the worst case for the size and
- * for the encoder) at a given rate (bench_pace.h). The processor time of the application is that
+ * Threads log kind b (one u64, in steps of a constant that spreads it over all 64 bits: columns find the
+ * step, so the size is no worst case; that is bench-size's) at a given rate (bench_pace.h). The processor time of the application is that
  * of these threads, traps included, less that of the same pacing without calls, measured just
  * before; the total adds the tracer's time since it was attached, its last block and the closing of
  * the file included (in-process: that of the collector). The application's share is per issued
