@@ -25,6 +25,7 @@
 
 #include "counter.h"
 
+#define REPLACED_MS 1000 /* its event is behind the other one, unless there was no room for it */
 #define RESCAN_MS 1000 /* how often libraries loaded meanwhile are looked for */
 #define RESCANS_AT_ONCE 32
 #define ENDS_AT_ONCE 64
@@ -63,6 +64,9 @@ struct targets {
 	uint64_t events_lost;
 	uint32_t counter_kind;	/* enum file_counter_kind; 0: not known yet */
 	uint64_t since, until;	/* counters between which the file is */
+	/* What has executed another program, whose own event has not come yet; 0: nothing. */
+	uint32_t replaced;
+	uint64_t replaced_ms;
 	uint64_t now_ms;
 };
 
@@ -209,7 +213,8 @@ bool targets_readable(const struct targets *ts)
 
 bool targets_expect_more(const struct targets *ts)
 {
-	return ts->options.exes;
+	return ts->options.exes ||
+	       (ts->replaced && ts->now_ms - ts->replaced_ms < REPLACED_MS);
 }
 
 bool targets_executed(const struct targets *ts)
@@ -691,6 +696,8 @@ static void begun(struct targets *ts, const struct chunk *chunk, const struct pr
 	};
 	struct member *m;
 
+	if (event->what == PROCESS_EXECUTED && event->parent == ts->replaced)
+		ts->replaced = 0;
 	if (member_find(ts, chunk->process))
 		return;
 	m = member_born(ts, &birth);
@@ -716,6 +723,10 @@ void targets_event(struct targets *ts, const struct chunk *chunk, const struct p
 		if (!m)
 			break;
 		member_ended(ts, m, event->what == PROCESS_REPLACED);
+		if (event->what == PROCESS_REPLACED && ts->options.follow) {
+			ts->replaced = chunk->process;
+			ts->replaced_ms = ts->now_ms;
+		}
 		m->drained = true;
 		m->losses.no_arena = event->no_arena;
 		m->losses.untracked = event->untracked;
