@@ -114,11 +114,18 @@ static int records_write(struct writer *w, const struct sample *s, uint32_t thre
 	return 0;
 }
 
+static unsigned int always_full(void *arg)
+{
+	(void)arg;
+	return 100;
+}
+
 int sample_replay(const struct sample *s, const char *path, const struct sample_replay *how,
 		  double ns_per_tick, struct sample_written *out)
 {
 	const struct writer_options options = { .path = path, .compress = how->compress,
-						.tick_ns = how->tick_ns };
+						.tick_ns = how->tick_ns,
+						.backlog = how->hasty ? always_full : NULL };
 	uint32_t *formats = calloc(s->format_cnt + 1u, sizeof(*formats));
 	struct replayed replayed = { NULL, NULL };
 	struct writer *w = NULL;

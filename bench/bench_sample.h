@@ -55,6 +55,7 @@ struct sample_replay {
 	uint32_t gap_ns;
 	bool shuffled; /* calls are drawn at random; else they come in their order, again and again */
 	enum writer_compress compress;
+	bool hasty; /* as a writer that is behind */
 	uint32_t tick_ns; /* 0: 1 */
 };
 

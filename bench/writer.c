@@ -4,7 +4,8 @@
  *
  * Each sample is replayed through the writer several times, in a process of its own; the rate is
  * the median, the closing of the file included. The peak is how much the resident memory grew over
- * what the sample itself takes. CORPUS=folder (or an argument) adds real samples.
+ * what the sample itself takes. `behind`: as a writer that cannot keep up. CORPUS=folder (or an
+ * argument) adds real samples.
  */
 #include <errno.h>
 #include <limits.h>
@@ -40,17 +41,20 @@ static const struct profile {
 	const char *name;
 	enum writer_compress compress;
 	uint64_t records;
+	bool hasty;
 } profiles[] = {
-	{ "fast", WRITER_COMPRESS_FAST, RECORDS },
-	{ "default", WRITER_COMPRESS_DEFAULT, RECORDS },
-	{ "max", WRITER_COMPRESS_MAX, RECORDS / 5 },
+	{ "fast", WRITER_COMPRESS_FAST, RECORDS, false },
+	{ "default", WRITER_COMPRESS_DEFAULT, RECORDS, false },
+	{ "max", WRITER_COMPRESS_MAX, RECORDS / 5, false },
+	{ "behind", WRITER_COMPRESS_DEFAULT, RECORDS, true },
 };
 #define PROFILES (sizeof(profiles) / sizeof(profiles[0]))
 
 static int sample_measure(const struct bench *b, const struct sample *s, const struct profile *profile)
 {
 	const struct sample_replay how = { .records = profile->records, .gap_ns = GAP_NS,
-					   .compress = profile->compress };
+					   .compress = profile->compress,
+					   .hasty = profile->hasty };
 	const double before_mib = resident_mib();
 	struct sample_written written;
 	struct rusage usage;

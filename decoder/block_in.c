@@ -167,8 +167,10 @@ const char *block_in_load(struct block_in *in, const struct block_ref *ref, stru
 	what = block_in_header(in, ref->offset, &h);
 	if (!what && (!FILE_BLOCK_HAS_RECORDS(h.kind) || h.sequence != ref->sequence))
 		what = "the index speaks of another block";
-	if (!what)
+	if (!what) {
+		b->hints = h.may_ignore;
 		what = block_in_payload(in, ref->offset, &h, b, err);
+	}
 	if (!what && !*err && h.kind == FILE_BLOCK_COLUMNS)
 		what = columns_rows(&h, b, peek, arg, wanted, err);
 	return what;

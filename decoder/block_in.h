@@ -29,6 +29,7 @@ struct block_buffer {
 	ZSTD_DCtx *zstd;
 	uint8_t *stored, *raw;
 	size_t stored_cap, raw_cap;
+	uint16_t hints;	     /* FILE_HINT_*, of its header */
 	const uint8_t *data; /* the payload */
 	uint32_t bytes;
 };

@@ -35,13 +35,17 @@ static void on_damage(void *arg, const char *path, uint64_t offset, const char *
 static void print_file(struct buffer *out, const struct merge_file *f)
 {
 	const struct reader_totals *t = &f->totals;
+	char hasty[80] = "";
 
 	if (f->error)
 		return; /* on stderr already */
+	if (t->blocks_hasty)
+		snprintf(hasty, sizeof(hasty), " (%llu not packed: the writer was behind)",
+			 (unsigned long long)t->blocks_hasty);
 	escape_text(out, f->path, strlen(f->path));
-	buffer_printf(out, ": %llu records, %llu lost, %llu blocks, %llu bytes%s%s: ",
+	buffer_printf(out, ": %llu records, %llu lost, %llu blocks%s, %llu bytes%s%s: ",
 		      (unsigned long long)t->records, (unsigned long long)t->lost,
-		      (unsigned long long)t->blocks, (unsigned long long)t->file_bytes,
+		      (unsigned long long)t->blocks, hasty, (unsigned long long)t->file_bytes,
 		      t->has_tail ? ", with a tail" : "",
 		      t->is_classic ? ", original format" :
 		      t->has_index  ? ", closed" :

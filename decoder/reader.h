@@ -19,6 +19,7 @@ struct reader_totals {
 	uint64_t lost;	  /* sum of the RECORD_LOSS records of the file */
 	uint64_t blocks; /* read */
 	uint64_t blocks_decoded; /* of these: the others have nothing that is wanted */
+	uint64_t blocks_hasty;	 /* of those decoded: not packed, since the writer had no time */
 	uint64_t blocks_damaged;
 	uint64_t offs, offs_lost; /* intervals off the CPU: delivered, and missing */
 	uint64_t blocks_all; /* with records; those that the hint excludes included */

@@ -321,8 +321,10 @@ static int join(struct reader *r, struct loaded *l)
 		r->tail_used = true;
 	else if (!l->unreadable)
 		r->totals.blocks++;
-	if (!l->is_tail && !l->unreadable && l->wanted)
+	if (!l->is_tail && !l->unreadable && l->wanted) {
 		r->totals.blocks_decoded++;
+		r->totals.blocks_hasty += (l->buffer.hints & FILE_HINT_HASTY) != 0;
+	}
 	count(r, l);
 	if (r->renders)
 		job_start(r, l, render_run, true);

@@ -89,6 +89,9 @@ static void print_files(struct buffer *out, const struct merge *merge)
 		if (f->totals.blocks_damaged)
 			buffer_printf(out, " (%llu damaged)",
 				      (unsigned long long)f->totals.blocks_damaged);
+		if (f->totals.blocks_hasty)
+			buffer_printf(out, " (%llu not packed: the writer was behind)",
+				      (unsigned long long)f->totals.blocks_hasty);
 		if (f->totals.has_tail)
 			buffer_str(out, ", with a tail");
 		buffer_str(out, f->totals.has_index ? ", closed" : ", not closed");
@@ -299,6 +302,8 @@ static void json_files(struct buffer *out, const struct merge *merge)
 		json_u64(out, "blocks", f->totals.blocks);
 		buffer_char(out, ',');
 		json_u64(out, "blocks_damaged", f->totals.blocks_damaged);
+		buffer_char(out, ',');
+		json_u64(out, "blocks_not_packed", f->totals.blocks_hasty);
 		buffer_printf(out, ",\"clock\":\"%s\",\"clock_hz\":%llu", clock_name(&f->totals),
 			      (unsigned long long)f->totals.counter_hz);
 		buffer_printf(out, ",\"closed\":%s,\"tail\":%s}",

@@ -282,6 +282,8 @@ static int payload_pack(struct block_out *o, struct file_block_header *h, const 
 	size_t need = ZSTD_compressBound(h->raw_bytes), n;
 
 	h->stored_bytes = h->raw_bytes;
+	if (h->may_ignore & FILE_HINT_HASTY)
+		return 0;
 	if (need > o->packed_cap) {
 		uint8_t *packed = realloc(o->packed, need);
 
@@ -335,6 +337,8 @@ int block_out_write(struct block_out *o, enum file_block_kind kind,
 		h.lost = summary->lost;
 		h.record_cnt = summary->record_cnt;
 		h.level_mask = summary->level_mask;
+		if (summary->hasty)
+			h.may_ignore |= FILE_HINT_HASTY;
 	}
 	if (kind == FILE_BLOCK_COLUMNS) { /* its sections are compressed, each on its own */
 		h.raw_bytes = summary->rows_bytes;

@@ -198,6 +198,23 @@ static uint64_t arenas_visit(struct collector *c, uint64_t *most)
 	return bytes;
 }
 
+/* How full the fullest arena is, in percent. */
+static unsigned int arenas_backlog(void *arg)
+{
+	uint32_t i, cnt = __atomic_load_n(&qslog_priv_registry.arena_cnt, __ATOMIC_ACQUIRE);
+	struct qslog_arena **table = (struct qslog_arena **)(uintptr_t)qslog_priv_registry.table;
+	uint64_t most = 0, bytes;
+
+	(void)arg;
+	for (i = 0; i < cnt; i++) {
+		bytes = __atomic_load_n(&table[i]->collected, __ATOMIC_ACQUIRE); /* never ahead of head */
+		bytes = __atomic_load_n(&table[i]->head, __ATOMIC_RELAXED) - bytes;
+		bytes = bytes * 100 / (table[i]->mask + 1);
+		most = bytes > most ? bytes : most;
+	}
+	return (unsigned int)most;
+}
+
 /* The arenas that exist already begin where they are now. */
 static int arenas_begin(struct collector *c)
 {
@@ -349,6 +366,7 @@ static int output_open(struct collector *c, const char *path,
 		.path = path, .tail = true, .sync = output->sync, .rotation = output->rotation,
 		.compress = output->compress,
 		.counter_kind = counter_kind_of(qslog_priv_clock()),
+		.backlog = arenas_backlog,
 	};
 	const struct ingest_source source = {
 		.arg = c, .site = own_site, .thread_name = own_thread_name,

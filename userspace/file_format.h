@@ -55,6 +55,7 @@ enum file_compression {
 #define FILE_HINT_RECOVERED 1u	    /* appended after the death of the writer (qslog recover) */
 #define FILE_HINT_RECOVERED_TAIL 2u /* and has the rows of the tail */
 #define FILE_HINT_CONTINUED 4u	    /* of the last index block: another file of the set follows */
+#define FILE_HINT_HASTY 8u	    /* rows as they are: their writer had no time to pack them */
 #define FILE_LEVEL_MASK_LOSS 0x80u    /* the block has loss entries: never skip it by level */
 #define FILE_LEVEL_MASK_OFF 0x40u     /* it has intervals off the CPU, or says that some are missing */
 /* Do the times of a header say anything? */

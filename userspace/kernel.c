@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -38,6 +39,7 @@ struct kernel {
 	struct qslog_bpf *skel;
 	struct probe_programs programs;
 	struct ring_buffer *ring;
+	const char *ring_positions; /* a page with that of the consumer, and one with that of the producer */
 	struct kernel_options options;
 	struct bpf_link *pull, *fork;
 	struct kernel_ends ends;
@@ -135,6 +137,18 @@ int kernel_epoll_fd(const struct kernel *k)
 void kernel_sleeps(struct kernel *k, bool sleeps)
 {
 	__atomic_store_n(&k->skel->bss->tracer_sleeps, sleeps, __ATOMIC_SEQ_CST);
+}
+
+unsigned int kernel_backlog(const struct kernel *k)
+{
+	uint64_t consumed, produced;
+
+	if (!k->ring_positions)
+		return 0;
+	consumed = __atomic_load_n((const uint64_t *)k->ring_positions, __ATOMIC_RELAXED);
+	produced = __atomic_load_n((const uint64_t *)(k->ring_positions + sysconf(_SC_PAGESIZE)),
+				   __ATOMIC_RELAXED);
+	return (unsigned int)((produced - consumed) * 100 / k->skel->rodata->config.room_bytes);
 }
 
 int64_t kernel_consume(struct kernel *k, int64_t budget)
@@ -292,6 +306,7 @@ int kernel_open(struct kernel **out, const struct kernel_options *options, struc
 {
 	LIBBPF_OPTS(ring_buffer_opts, ring_options);
 	struct kernel *k = calloc(1, sizeof(*k));
+	void *positions;
 	int err;
 
 	if (!k)
@@ -328,6 +343,9 @@ int kernel_open(struct kernel **out, const struct kernel_options *options, struc
 		why_set(why, err, "cannot map the ring buffer: %s", strerror(-err));
 		goto fail;
 	}
+	positions = mmap(NULL, 2 * (size_t)sysconf(_SC_PAGESIZE), PROT_READ, MAP_SHARED,
+			 bpf_map__fd(k->skel->maps.chunks), 0);
+	k->ring_positions = positions == MAP_FAILED ? NULL : positions; /* without, nothing is hasty */
 	*out = k;
 	return 0;
 fail:
@@ -340,6 +358,8 @@ void kernel_close(struct kernel *k)
 	if (!k)
 		return;
 	ring_buffer__free(k->ring);
+	if (k->ring_positions)
+		munmap((void *)(uintptr_t)k->ring_positions, 2 * (size_t)sysconf(_SC_PAGESIZE));
 	bpf_link__destroy(k->pull);
 	bpf_link__destroy(k->fork);
 	kernel_ends_close(&k->ends);

@@ -57,6 +57,10 @@ void kernel_sleeps(struct kernel *k, bool sleeps);
  * returns how many bytes that was. */
 int64_t kernel_consume(struct kernel *k, int64_t budget);
 
+/* How full the part of the ring buffer is into which batches go, in percent: what has been consumed,
+ * the chunk at hand excepted, is not there any more. */
+unsigned int kernel_backlog(const struct kernel *k);
+
 /* From now on batches of the process are taken, and pulled from its registries. `attached`: the
  * thread through which its probes are attached, 0: it does not matter. `process` is its number: 0
  * asks for one; else the entry is changed. -EEXIST: the kernel side had it before, under *process. */

@@ -6,6 +6,8 @@
 #ifndef QSLOG_ROWS_ENCODE_H
 #define QSLOG_ROWS_ENCODE_H
 
+#include <stdbool.h>
+
 #include "catalog_out.h"
 #include "clock_pair.h"
 
@@ -20,6 +22,7 @@ struct rows_summary {
 	uint64_t off_lost;  /* and how many are missing */
 	uint32_t rows_bytes; /* of a columns block: of what it decodes to */
 	uint8_t level_mask;
+	bool hasty; /* of a block: stored as it is, since there was no time */
 };
 
 struct rows {

@@ -272,6 +272,13 @@ static int ingest_begin(struct session *s)
 	return err;
 }
 
+static unsigned int session_backlog(void *arg)
+{
+	const struct session *s = arg;
+
+	return kernel_backlog(s->kernel);
+}
+
 static int output_open(struct session *s, struct why *why)
 {
 	int err;
@@ -283,6 +290,7 @@ static int output_open(struct session *s, struct why *why)
 		.say = session_say,
 		.arg = s,
 		.quiet = s->options->quiet,
+		.backlog = session_backlog,
 		.owner = s->options->drop_user ? &s->user : NULL,
 	};
 	if (s->options->snapshot) {

@@ -20,6 +20,7 @@ struct trace_output {
 	const struct clock_scale *scale;
 	const struct clock_pair *pairs; /* of the time before */
 	uint32_t pair_cnt;
+	unsigned int (*backlog)(void *arg); /* of `arg` above; see writer_options */
 	const struct privilege_user *owner; /* of the file; NULL: who called sudo, or this user */
 };
 

@@ -75,6 +75,15 @@ static void sched_lost_print(const struct writer_totals *totals)
 			(unsigned long long)(totals->off_cnt + totals->off_lost));
 }
 
+/* No loss, but a file that is larger than it need be. */
+static void haste_print(const struct writer_totals *totals)
+{
+	if (totals->blocks_hasty)
+		fprintf(stderr, "qslog-trace: %llu of %llu blocks are not packed, since the ring buffer was filling up; "
+			"qslog merge makes the file smaller\n", (unsigned long long)totals->blocks_hasty,
+			(unsigned long long)totals->blocks);
+}
+
 static void summary_print(const struct session *s, const struct writer_totals *totals)
 {
 	fprintf(stderr, "records=%llu lost=%llu bytes=%llu ratio=%.1f file=%s\n",
@@ -95,6 +104,7 @@ void trace_report(const struct options *o, const struct session *s,
 		filtered_print(s);
 		losses_print(totals);
 		sched_lost_print(totals);
+		haste_print(totals);
 	}
 	summary_print(s, totals);
 }

@@ -77,6 +77,11 @@ struct writer_options {
 	/* Called from within functions of the writer; NULL: nobody wants to know. */
 	void (*event)(void *arg, enum writer_event event, int err, uint64_t records, const char *name);
 	void *event_arg;
+	/* How full is it where records wait for the writer, in percent? Asked before a block is sealed;
+	 * NULL: nothing waits. Where there is little room left, blocks are not packed but written as they
+	 * are (haste.h), which is two to four times as fast: larger files rather than lost records. */
+	unsigned int (*backlog)(void *arg);
+	void *backlog_arg;
 	/* For records from before writer_open(): the scale, if it was measured before, and pairs that
 	 * were taken with it, oldest first. Copied. */
 	const struct clock_scale *scale;
@@ -141,6 +146,7 @@ struct writer_totals {
 	uint64_t off_cnt, off_lost; /* intervals off the CPU: taken over, and missing */
 	uint64_t file_bytes;	    /* length of the file, or of all of its set since writer_open() */
 	uint32_t files;		    /* how many that is, 1 or more */
+	uint64_t blocks, blocks_hasty; /* sealed, and how many of them not packed because of the backlog */
 	uint64_t text_bytes;	    /* estimated length of the same records as text lines */
 	int error;		    /* the first for which something could not be kept, negative errno, or 0 */
 	int failing;		    /* of the newest write, as long as none has succeeded since */

@@ -6,6 +6,7 @@
 #include "block_out.h"
 #include "columns_encode.h"
 #include "file_set.h"
+#include "haste.h"
 #include "losses.h"
 #include "rows_encode.h"
 #include "writer.h"
@@ -64,6 +65,10 @@ struct writer {
 	bool bridge_due; /* put[1] is to be in the first block of this file */
 	void (*event)(void *arg, enum writer_event event, int err, uint64_t records, const char *name);
 	void *event_arg;
+	unsigned int (*backlog)(void *arg);
+	void *backlog_arg;
+	struct haste haste;
+	uint64_t blocks, blocks_hasty; /* sealed, of all files */
 	bool pair_fixed; /* the writer of the records is dead: `pair` was its last */
 	struct clock_pair *earlier; /* to be put into the first block, which begins with `pair` */
 	uint32_t earlier_cnt;
@@ -88,11 +93,35 @@ static inline void writer_event(struct writer *w, enum writer_event event, int e
 		w->event(w->event_arg, event, err, records, name);
 }
 
-/* --- writer.c */
+/* --- writer_pairs.c */
+
+#define WRITER_PAIRS_NS 100000000 /* between pairs that are taken at flushes */
+
+/* The first pair, which goes into the header, and those that follow in the first block. */
+int writer_pairs_begin(struct writer *w, const struct writer_options *options);
+int writer_pairs_earlier(struct writer *w); /* the latter */
+int64_t writer_ticks_now(const struct writer *w);
+/* The newest pair, and a new one, behind the newest rows. */
+int writer_pair_put(struct writer *w);
+int writer_pair_append(struct writer *w);
+/* While nothing comes: the newest is not old. */
+void writer_pair_note(struct writer *w);
+/* This one is in the file: the next begins with the last two. */
+void writer_pair_told(struct writer *w, const struct clock_pair *pair);
+
+/* --- writer_block.c */
 
 /* Begins a block if none is being built, and seals it if there is enough in it. */
 int writer_block_begin(struct writer *w, int64_t ticks);
 void writer_block_check(struct writer *w);
+/* How many entries a block may have now. */
+void writer_entries_set(struct writer *w);
+int writer_loss_append(struct writer *w, const struct loss *loss);
+/* Is there something that the last block could not report? */
+bool writer_carries(const struct writer *w);
+void writer_tap_feed(struct writer *w);
+void writer_journal_begin(struct writer *w, bool frame);
+void writer_journal_end(struct writer *w, bool settled);
 /* Seals the block being built, if any. 0; -errno: it is held, or given up and counted. */
 int writer_seal(struct writer *w);
 /* The rows of the block are in no tail any more. */

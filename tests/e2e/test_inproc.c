@@ -13,7 +13,9 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -359,6 +361,88 @@ static void idle_costs_nothing(void **state)
 	assert_int_equal(qslog_stop(), 0);
 }
 
+/* A thread that logs while the collector cannot write: see below. */
+struct flood {
+	int fifo;      /* that the file goes to */
+	uint64_t seed, records;
+};
+
+static void flood_records(struct flood *f, uint64_t cnt)
+{
+	uint64_t i;
+
+	for (i = 0; i < cnt; i++) {
+		f->seed = f->seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+		QSLOGI("{}", f->seed);
+	}
+	f->records += cnt;
+}
+
+static void *flood_main(void *arg)
+{
+	struct flood *f = arg;
+	struct pollfd block = {f->fifo, POLLIN, 0};
+
+	flood_records(f, 1000);
+	(void)poll(&block, 1, -1); /* more than the pipe holds: the collector waits now */
+	flood_records(f, 550000);
+	return NULL;
+}
+
+static void *stop_main(void *arg)
+{
+	*(int *)arg = qslog_stop();
+	return NULL;
+}
+
+/* The collector is held until most of an arena is full: it does not take the time to pack that. */
+static void held_collector_makes_haste(void **state)
+{
+	const char *fifo = e2e_path("held"), *path = e2e_path("held.qslog");
+	struct qslog_options o = QSLOG_OPTIONS_INIT;
+	struct flood flood = {.seed = 1};
+	struct reader_totals totals;
+	const struct record *record;
+	struct reader *reader;
+	static char data[65536];
+	pthread_t thread;
+	int out, stopped = 1;
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	flood.fifo = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(flood.fifo >= 0);
+	assert_true(fcntl(flood.fifo, F_SETPIPE_SZ, 1) >= 0); /* one page */
+	out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(out >= 0);
+	o.path = fifo;
+	o.arena_bytes = 16 << 20;
+	assert_int_equal(qslog_start(&o), 0);
+	n = read(flood.fifo, data, sizeof(data)); /* what the file begins with */
+	assert_true(n > 0);
+	assert_int_equal(write(out, data, (size_t)n), n);
+	assert_int_equal(pthread_create(&thread, NULL, flood_main, &flood), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, stop_main, &stopped), 0);
+	assert_int_equal(fcntl(flood.fifo, F_SETFL, 0), 0);
+	while ((n = read(flood.fifo, data, sizeof(data))) > 0)
+		assert_int_equal(write(out, data, (size_t)n), n);
+	assert_int_equal(n, 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(stopped, 0);
+	close(flood.fifo);
+	close(out);
+	assert_int_equal(reader_open(&reader, path, NULL, NULL), 0);
+	while (reader_next(reader, &record) > 0)
+		;
+	reader_totals_get(reader, &totals);
+	reader_close(reader);
+	assert_int_equal(totals.records, flood.records);
+	assert_int_equal(totals.lost, 0);
+	assert_true(totals.blocks_hasty > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +455,7 @@ int main(void)
 		cmocka_unit_test(errno_is_preserved),
 		cmocka_unit_test(child_of_a_fork),
 		cmocka_unit_test(idle_costs_nothing),
+		cmocka_unit_test(held_collector_makes_haste),
 	};
 
 	alarm(100);

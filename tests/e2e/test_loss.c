@@ -29,15 +29,15 @@ struct run {
 	const char *file;
 };
 
-static void run_start(struct run *r, const char *records, const char *end, const char *pauses,
-		      const char *ring)
+static void run_start_packed(struct run *r, const char *records, const char *end, const char *pauses,
+			     const char *ring, const char *compress)
 {
 	const char *path = e2e_path("shared");
 	char pid[16];
 	const char *workload[] = {e2e_build("tests/fixtures/workload"), "-s", path, "-t", "4", "-n",
 				  records, "-e", end, "-w", pauses, NULL};
-	const char *trace[] = {e2e_build("qslog-trace"), "--ring-size", ring, "-v", "-p", pid, "-o",
-			       e2e_path("loss.qslog"), NULL};
+	const char *trace[] = {e2e_build("qslog-trace"), "--ring-size", ring, "--compress", compress, "-v",
+			       "-p", pid, "-o", e2e_path("loss.qslog"), NULL};
 
 	r->file = e2e_path("loss.qslog");
 	r->shared = shared_open(path);
@@ -47,6 +47,12 @@ static void run_start(struct run *r, const char *records, const char *end, const
 	snprintf(pid, sizeof(pid), "%d", r->app.pid);
 	proc_start(&r->tracer, trace, NULL);
 	proc_expect_err(&r->tracer, "attached");
+}
+
+static void run_start(struct run *r, const char *records, const char *end, const char *pauses,
+		      const char *ring)
+{
+	run_start_packed(r, records, end, pauses, ring, "default");
 }
 
 static void tracer_stop(const struct run *r)
@@ -94,6 +100,30 @@ static void stall(void **state)
 	proc_kill(&r.tracer, SIGCONT);
 	run_end(&r, EXPECT_ALL, &counted);
 	assert_int_equal(counted.lost, 0);
+}
+
+/* What it then finds it does not pack: the blocks say so. */
+static void stall_makes_haste(void **state)
+{
+	const char *check[] = {e2e_build("qslog"), "check", e2e_path("loss.qslog"), NULL};
+	struct counted counted;
+	struct proc qslog;
+	struct run r;
+
+	(void)state;
+	run_start_packed(&r, "140000", "join", "-w", "32M", "fast");
+	tracer_stop(&r);
+	proc_write(&r.app, "go\n");
+	assert_int_equal(proc_wait(&r.app), 0);
+	proc_kill(&r.tracer, SIGCONT);
+	run_end(&r, EXPECT_ALL, &counted);
+	assert_int_equal(counted.lost, 0);
+	if (!strstr(r.tracer.text_err, " blocks are not packed, since the ring buffer was filling up"))
+		fail_msg("nothing of haste in: %s", r.tracer.text_err);
+	proc_start(&qslog, check, NULL);
+	assert_int_equal(proc_wait(&qslog), 0);
+	if (!strstr(qslog.text_out, " not packed: the writer was behind), "))
+		fail_msg("nothing of haste in: %s", qslog.text_out);
 }
 
 /* More than that: a part is lost, counted, and what comes after the stall is there again; the
@@ -206,8 +236,8 @@ static void second_tracer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(stall),	cmocka_unit_test(stall_too_long),
-		cmocka_unit_test(harvest_room), cmocka_unit_test(no_arena),
+		cmocka_unit_test(stall),	cmocka_unit_test(stall_makes_haste),
+		cmocka_unit_test(stall_too_long), cmocka_unit_test(harvest_room), cmocka_unit_test(no_arena),
 		cmocka_unit_test(second_tracer),
 	};
 
