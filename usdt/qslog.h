@@ -586,8 +586,9 @@ int qslog_thread_prepare(unsigned int flags);
  *     int err = qslog_start(&o);
  *
  * QSLOG_FILE=app.qslog in the environment starts it before main() without a call, and
- * QSLOG_COMPRESS=fast|default|max says how much memory and time small files may take (fast). At exit() the
- * collector is stopped after everything is written.
+ * QSLOG_COMPRESS=fast|default|max says how much memory and time small files may take (fast).
+ * QSLOG_NICE=N gives the collector's thread another nice value than the thread had that started it, as far as that
+ * is allowed (docs/losses.md). At exit() the collector is stopped after everything is written.
  *
  * A record whose call has returned survives the death of the process (SIGKILL, SIGSEGV, _exit, but
  * not of the machine): while the collector runs, the memory of threads that log for the first time

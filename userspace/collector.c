@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -57,6 +58,8 @@ static struct collector {
 	uint64_t flush_bytes;
 	uint64_t linger_until_ns;
 	unsigned int flush_ms;
+	int nice;
+	bool nice_set;
 	/* answered = requested once everything from before the request is in the file */
 	uint32_t requested, answered;
 	int stop;
@@ -280,6 +283,8 @@ static void *collector_main(void *arg)
 	bool unflushed = false;
 
 	pthread_setname_np(pthread_self(), "qslog");
+	if (c->nice_set) /* of this thread alone, as far as it is allowed */
+		(void)setpriority(PRIO_PROCESS, 0, c->nice);
 	(void)prctl(PR_SET_TIMERSLACK, 1000ul); /* of 50 us: the sleep is that short */
 	for (;;) {
 		uint32_t request = __atomic_load_n(&c->requested, __ATOMIC_ACQUIRE);
@@ -524,6 +529,8 @@ int qslog_start(const struct qslog_options *options)
 		goto out;
 	}
 	err = recover_predecessor(path, output.rotates);
+	c->nice = output.nice;
+	c->nice_set = output.nice_set;
 	if (!err)
 		err = output_open(c, path, &output);
 	if (!err)

@@ -44,6 +44,17 @@ static int number_read(const char *text, uint64_t min, uint64_t max, uint64_t *o
 	return *end || *out < min || *out > max ? -EINVAL : 0;
 }
 
+static int nice_read(const char *text, int *out)
+{
+	char *end;
+	long value;
+
+	errno = 0;
+	value = strtol(text, &end, 10);
+	*out = (int)value;
+	return errno || end == text || *end || value < -20 || value > 19 ? -EINVAL : 0;
+}
+
 static int level_read(const char *text, size_t length)
 {
 	static const char letters[] = "VDIWEF";
@@ -130,6 +141,10 @@ static int output_complete(struct collector_output *out, const struct qslog_opti
 	out->compress = WRITER_COMPRESS_FAST; /* the memory is the program's */
 	text = secure_getenv("QSLOG_COMPRESS");
 	if (text && output_compress_parse(text, &out->compress))
+		return -EINVAL;
+	text = secure_getenv("QSLOG_NICE");
+	out->nice_set = text;
+	if (text && nice_read(text, &out->nice))
 		return -EINVAL;
 	out->rotates = out->rotation.bytes || out->rotation.seconds || out->rotation.records ||
 		       out->rotation.max_files;

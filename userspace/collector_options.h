@@ -15,6 +15,8 @@ struct collector_output {
 	bool rotates; /* something of it is set */
 	enum writer_sync sync;
 	enum writer_compress compress; /* QSLOG_COMPRESS=fast|default|max */
+	int nice; /* of the collector's thread, QSLOG_NICE=-20..19 */
+	bool nice_set;
 };
 
 /* Options, then environment, then defaults; `given` may be NULL. `path` gets the output with %p as the

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -174,7 +175,8 @@ static void environment_is_checked(void **state)
 		{"QSLOG_LEVEL", "Q"}, {"QSLOG_LEVEL", ""}, {"QSLOG_FLUSH_MS", "0"},
 		{"QSLOG_FLUSH_MS", "soon"}, {"QSLOG_FLUSH_MS", "-1"}, {"QSLOG_ARENA_SIZE", "1K"},
 		{"QSLOG_ARENA_SIZE", "300K"}, {"QSLOG_ARENA_SIZE", "256X"},
-		{"QSLOG_ON_FULL", "wait"}, {"QSLOG_ON_FULL", ""},
+		{"QSLOG_ON_FULL", "wait"}, {"QSLOG_ON_FULL", ""}, {"QSLOG_NICE", "20"},
+		{"QSLOG_NICE", "-21"}, {"QSLOG_NICE", ""}, {"QSLOG_NICE", "5x"},
 	};
 	uint64_t levels[QSLOG_LEVEL_COUNT];
 	const char *path = e2e_path("environment.qslog");
@@ -361,6 +363,49 @@ static void idle_costs_nothing(void **state)
 	assert_int_equal(qslog_stop(), 0);
 }
 
+/* The nice value of the thread with this name; -100: there is none. */
+static int nice_of(const char *wanted)
+{
+	DIR *dir = opendir("/proc/self/task");
+	const struct dirent *entry;
+	char path[320], name[32];
+	int found = -100;
+	FILE *file;
+
+	assert_non_null(dir);
+	while ((entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+		file = fopen(path, "re");
+		if (file && fscanf(file, "%31s", name) == 1 && strcmp(name, wanted) == 0)
+			found = getpriority(PRIO_PROCESS, (id_t)atoi(entry->d_name));
+		if (file)
+			fclose(file);
+	}
+	closedir(dir);
+	return found;
+}
+
+/* Of the collector's thread alone; lowering is always allowed. */
+static void nice_is_the_collectors(void **state)
+{
+	const int own = getpriority(PRIO_PROCESS, 0), lower = own + 3 < 19 ? own + 3 : 19;
+	char value[16];
+
+	(void)state;
+	assert_int_equal(start(e2e_path("nice.qslog"), -1), 0);
+	assert_int_equal(qslog_flush(), 0);
+	assert_int_equal(nice_of("qslog"), own);
+	assert_int_equal(qslog_stop(), 0);
+	snprintf(value, sizeof(value), "%d", lower);
+	setenv("QSLOG_NICE", value, 1);
+	assert_int_equal(start(e2e_path("nice.qslog"), -1), 0);
+	assert_int_equal(qslog_flush(), 0); /* it runs */
+	assert_int_equal(nice_of("qslog"), lower);
+	assert_int_equal(getpriority(PRIO_PROCESS, 0), own);
+	assert_int_equal(qslog_stop(), 0);
+	unsetenv("QSLOG_NICE");
+}
+
 /* A thread that logs while the collector cannot write: see below. */
 struct flood {
 	int fifo;      /* that the file goes to */
@@ -454,7 +499,7 @@ int main(void)
 		cmocka_unit_test(levels_are_off_and_on),
 		cmocka_unit_test(errno_is_preserved),
 		cmocka_unit_test(child_of_a_fork),
-		cmocka_unit_test(idle_costs_nothing),
+		cmocka_unit_test(idle_costs_nothing), cmocka_unit_test(nice_is_the_collectors),
 		cmocka_unit_test(held_collector_makes_haste),
 	};
 
