@@ -5,7 +5,7 @@
  * Each sample is replayed through the writer several times, in a process of its own; the rate is
  * the median, the closing of the file included. The peak is how much the resident memory grew over
  * what the sample itself takes. `behind`: as a writer that cannot keep up. CORPUS=folder (or an
- * argument) adds real samples.
+ * argument) adds real samples; SAMPLE=name and PROFILE=name leave only one.
  */
 #include <errno.h>
 #include <limits.h>
@@ -83,6 +83,13 @@ static int sample_measure(const struct bench *b, const struct sample *s, const s
 	return fflush(stdout) ? -errno : 0;
 }
 
+static bool wanted(const char *variable, const char *name)
+{
+	const char *one = getenv(variable);
+
+	return !one || !*one || strcmp(one, name) == 0;
+}
+
 /* In a child, so that one sample's memory is not counted for the next. */
 static int child_measure(const struct bench *b, const struct sample_list *list, uint32_t n,
 			 const struct profile *profile)
@@ -90,7 +97,7 @@ static int child_measure(const struct bench *b, const struct sample_list *list, 
 	struct sample sample;
 	int err = sample_open(&sample, list, n, DISTINCT);
 
-	if (!err)
+	if (!err && wanted("SAMPLE", sample.name))
 		err = sample_measure(b, &sample, profile);
 	if (err)
 		fprintf(stderr, "bench-writer: %s: %s\n", sample.name, strerror(-err));
@@ -134,6 +141,8 @@ int main(int argc, char **argv)
 	       RUNS);
 	printf("sample             profile   M rec/s [   min-   max]   ns/rec    b/rec peak MiB\n");
 	for (n = 0; n < list.cnt * PROFILES; n++) {
+		if (!wanted("PROFILE", profiles[n % PROFILES].name))
+			continue;
 		err = measure(&b, &list, n / PROFILES, &profiles[n % PROFILES]);
 		if (err)
 			bench_fail(&b, "sample %u, profile %s failed", (unsigned int)(n / PROFILES),

@@ -338,6 +338,16 @@ static uint32_t format_text_bytes(const struct writer_format *f, const char *tag
 	return (uint32_t)n;
 }
 
+static uint8_t strings_count(const struct writer_format *f)
+{
+	uint8_t cnt = 0;
+	unsigned i;
+
+	for (i = 0; i < f->arg_cnt; i++)
+		cnt += f->types[i] == QSLOG_ARG_STR || f->types[i] == QSLOG_ARG_BYTES;
+	return cnt;
+}
+
 /* Encodes everything behind the length: hash, kind, types, line, strings. */
 static int format_content(const struct writer_format *f, const char *tag, uint8_t **out,
 			  uint32_t *bytes, uint64_t *hash)
@@ -415,6 +425,7 @@ int catalog_out_format(struct catalog_out *c, uint32_t process, const struct wri
 	new->level = format->level;
 	new->arg_cnt = format->arg_cnt;
 	memcpy(new->types, format->types, format->arg_cnt);
+	new->string_cnt = strings_count(format);
 	new->text_bytes = format_text_bytes(format, tag);
 	new->entry.data = malloc(bytes + 1 + 2 * VARINT_BYTES_MAX);
 	if (!new->entry.data)

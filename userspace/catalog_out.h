@@ -43,6 +43,7 @@ struct out_format {
 	uint32_t id;
 	uint32_t text_bytes; /* of the constant parts of a line */
 	uint8_t kind, level, arg_cnt;
+	uint8_t string_cnt; /* of the arguments */
 	uint8_t types[QSLOG_ARGS_MAX];
 };
 

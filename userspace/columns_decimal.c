@@ -37,41 +37,41 @@ static bool integer_of(uint64_t bits, unsigned exponent, bool is_float, int64_t 
 }
 
 /* The least exponent with which most of the sample are integers; EXPONENT_MOST + 1: none. */
-static unsigned exponent_find(const struct words *w, bool is_float)
+static unsigned exponent_find(const uint64_t *v, uint32_t n, bool is_float)
 {
-	const uint32_t step = w->cnt / SAMPLE ? w->cnt / SAMPLE : 1;
+	const uint32_t step = n / SAMPLE ? n / SAMPLE : 1;
 	unsigned exponent;
 	int64_t x;
 
 	for (exponent = 0; exponent <= EXPONENT_MOST; exponent++) {
 		uint32_t i, fits = 0, tried = 0;
 
-		for (i = 0; i < w->cnt && tried < SAMPLE; i += step, tried++)
-			fits += integer_of(w->v[i], exponent, is_float, &x);
+		for (i = 0; i < n && tried < SAMPLE; i += step, tried++)
+			fits += integer_of(v[i], exponent, is_float, &x);
 		if (fits * 10 >= tried * 9)
 			break;
 	}
 	return exponent;
 }
 
-bool decimal_fits(const struct words *bits, bool is_float)
+bool decimal_fits(const uint64_t *v, uint32_t n, bool is_float)
 {
-	return bits->cnt >= LEAST && exponent_find(bits, is_float) <= EXPONENT_MOST;
+	return n >= LEAST && exponent_find(v, n, is_float) <= EXPONENT_MOST;
 }
 
-bool decimal_put(struct streams *s, const struct words *bits, bool is_float)
+bool decimal_put(struct streams *s, const uint64_t *v, uint32_t n, bool is_float)
 {
-	const unsigned exponent = bits->cnt < LEAST ? EXPONENT_MOST + 1 : exponent_find(bits, is_float);
+	const unsigned exponent = n < LEAST ? EXPONENT_MOST + 1 : exponent_find(v, n, is_float);
 	struct words x = { NULL, 0, 0, false }, gaps = x, values = x;
 	uint32_t i, gap = 0;
 	int64_t before = 0;
 
 	if (exponent > EXPONENT_MOST)
 		return false;
-	for (i = 0; i < bits->cnt; i++, gap++) {
-		if (!integer_of(bits->v[i], exponent, is_float, &before)) {
+	for (i = 0; i < n; i++, gap++) {
+		if (!integer_of(v[i], exponent, is_float, &before)) {
 			words_add(&gaps, gap);
-			words_add(&values, bits->v[i]);
+			words_add(&values, v[i]);
 			gap = UINT32_MAX;
 			before = x.cnt ? (int64_t)x.v[x.cnt - 1] : 0;
 		}

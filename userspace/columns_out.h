@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * columns_out.h - what the parts of the columns encoder share: growing arrays, streams of integers
- * (columns_ints.c), dictionaries (columns_refs.c, columns_strings.c) and sections (columns_pack.c).
+ * (columns_ints.c), dictionaries (columns_strings.c, columns_numbers.c) and sections (columns_pack.c).
  * An array that could not grow says so once, at the end: `failed`.
  */
 #ifndef QSLOG_COLUMNS_OUT_H
@@ -110,8 +110,8 @@ double ints_cost(struct streams *s, const uint64_t *v, uint32_t n, bool is_signe
 
 /* A column of floating-point numbers that are decimal fractions, most of them. False: they are not,
  * and nothing has been put. */
-bool decimal_fits(const struct words *bits, bool is_float);
-bool decimal_put(struct streams *s, const struct words *bits, bool is_float);
+bool decimal_fits(const uint64_t *v, uint32_t n, bool is_float);
+bool decimal_put(struct streams *s, const uint64_t *v, uint32_t n, bool is_float);
 
 /* ---- references ---- */
 
@@ -126,7 +126,7 @@ struct refs {
 int refs_init(struct refs *r);
 void refs_clear(struct refs *r);
 void refs_fini(struct refs *r);
-bool refs_grow(struct refs *r);
+bool refs_grow(struct refs *r, uint32_t n); /* room for so many more */
 
 /* What is predicted for the column, or COLUMNS_REF_NONE; *slot is for refs_put(). */
 static inline uint32_t refs_predict(const struct refs *r, uint32_t column, uint32_t *slot)
@@ -141,7 +141,7 @@ static inline unsigned refs_put(struct refs *r, uint32_t slot, uint32_t ref, uin
 	unsigned symbol;
 	uint32_t back;
 
-	if (__builtin_expect(r->cnt == r->cap && !refs_grow(r), 0))
+	if (__builtin_expect(r->cnt == r->cap && !refs_grow(r, 1), 0))
 		return 0;
 	back = r->cnt + 1 - *last;
 	if (r->table[slot] == ref + 1) {
@@ -163,31 +163,40 @@ static inline unsigned refs_put(struct refs *r, uint32_t slot, uint32_t ref, uin
 /* ---- dictionary of strings ---- */
 
 struct string_entry {
-	const uint8_t *text;
+	uint64_t words[2]; /* its first 16 bytes, or what there is and zeros */
+	uint32_t off;	   /* in `texts` */
 	uint32_t len;
 	uint32_t code; /* 0; 1: NULL; else it was cut, and 2 + how many bytes are missing - 1 */
-	uint32_t hash;
 	uint32_t last; /* of refs_put() */
+};
+
+struct string_slot {
+	uint32_t hash;
+	uint32_t index; /* + 1; 0: empty */
 };
 
 struct strings {
 	struct string_entry *list;
 	uint32_t cnt, cap;
-	uint32_t *slots; /* index + 1 */
+	struct string_slot *slots;
 	uint32_t mask;
+	struct bytes texts;
 	struct refs refs;
-	struct string_work *work; /* of columns_strings.c */
-	bool failed;
 };
 
 int strings_init(struct strings *s);
 void strings_clear(struct strings *s);
 void strings_fini(struct strings *s);
-/* The symbol for a string (whose bytes stay where they are until strings_put()) in `column`. */
-unsigned strings_add(struct strings *s, uint32_t column, const uint8_t *text, uint32_t len,
+/* Room for `cnt` more of `bytes` together. False: no memory. */
+bool strings_room(struct strings *s, uint32_t cnt, size_t bytes);
+/* The symbol for a string in `column`. There is room, and `text` can be read in words of 8 bytes. */
+unsigned strings_add(struct strings *s, uint32_t column, const uint64_t *text, uint32_t len,
 		     uint32_t code);
-/* The dictionary as streams. */
-void strings_put(struct strings *s, struct streams *out);
+
+/* Makes streams of it (columns_templates.c). */
+struct templates *templates_open(void); /* NULL: no memory */
+void templates_close(struct templates *t); /* NULL is accepted */
+int templates_put(struct templates *t, const struct strings *s, struct streams *out); /* 0 or -ENOMEM */
 
 /* ---- sections ---- */
 

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * columns_strings.c - references into a dictionary, and the dictionary of the strings of a block.
- *
- * Each different string is in it once. Many of them differ in numbers only ("part-00017",
- * "10.251.73.220", a UUID): such strings become a template, which is stored once, and numbers,
- * which are columns of their own. A string whose template nobody shares stays as it is.
+ * columns_strings.c - references into a dictionary, and the dictionary of the strings of a block,
+ * each different one once. It grows as records come: most strings have been there before, and what
+ * it takes to find one is what a record with strings costs.
  */
 #define XXH_INLINE_ALL
 #include "columns_out.h"
@@ -13,11 +11,6 @@
 #include <xxhash.h>
 
 #define SLOTS_FIRST 1024u
-#define TEMPLATE_SHARED 6u /* strings, for numbers to be worth columns */
-#define TEMPLATE_BYTES_MAX 256u /* of a string that is looked at */
-#define DECIMAL_DIGITS_MAX 19u
-#define HEX_DIGITS_MAX 16u
-#define HEX_DIGITS_MIN 6u
 
 /* ---- references ---- */
 
@@ -42,10 +35,16 @@ void refs_fini(struct refs *r)
 	free(r->explicit_refs.v);
 }
 
-bool refs_grow(struct refs *r)
+bool refs_grow(struct refs *r, uint32_t n)
 {
 	uint32_t cap = r->cap ? r->cap * 2 : 1024;
-	uint32_t *history = realloc(r->history, cap * sizeof(*history));
+	uint32_t *history;
+
+	if (r->cap - r->cnt >= n)
+		return true;
+	while (cap - r->cnt < n)
+		cap *= 2;
+	history = realloc(r->history, cap * sizeof(*history));
 
 	if (!history) {
 		r->failed = true;
@@ -58,444 +57,114 @@ bool refs_grow(struct refs *r)
 
 /* ---- strings ---- */
 
-struct template {
-	uint32_t off, len; /* of its text in `texts` */
-	uint32_t hash;
-	uint32_t strings; /* that have it */
-	uint32_t number; /* in the file, + 1; 0: none yet */
-	uint32_t field_cnt;
-	struct words *fields;
-};
-
-struct parsed {
-	uint8_t text[2 * TEMPLATE_BYTES_MAX];
-	uint32_t len, field_cnt;
-	uint64_t fields[COLUMNS_FIELDS_MAX];
-};
-
-struct string_work {
-	struct template *list;
-	uint32_t cnt, cap;
-	uint32_t *slots;
-	uint32_t mask;
-	struct bytes texts;	   /* of templates, as they are looked up */
-	struct words template_of;  /* per string: template + 1, or 0 */
-	struct words numbers, lengths, codes;
-	struct bytes literal;
-	struct parsed parsed;
-};
-
 int strings_init(struct strings *s)
 {
-	s->work = calloc(1, sizeof(*s->work));
 	s->slots = calloc(SLOTS_FIRST, sizeof(*s->slots));
 	s->mask = SLOTS_FIRST - 1;
-	if (!s->work || !s->slots)
-		return -ENOMEM;
-	s->work->slots = calloc(SLOTS_FIRST, sizeof(*s->work->slots));
-	s->work->mask = SLOTS_FIRST - 1;
-	return s->work->slots ? refs_init(&s->refs) : -ENOMEM;
+	return s->slots ? refs_init(&s->refs) : -ENOMEM;
 }
 
 void strings_clear(struct strings *s)
 {
-	struct string_work *w = s->work;
-	uint32_t i, k;
-
 	if (s->cnt)
 		memset(s->slots, 0, (s->mask + 1u) * sizeof(*s->slots));
 	s->cnt = 0;
-	if (w->cnt)
-		memset(w->slots, 0, (w->mask + 1u) * sizeof(*w->slots));
-	for (i = 0; i < w->cnt; i++) {
-		for (k = 0; k < w->list[i].field_cnt && w->list[i].fields; k++)
-			free(w->list[i].fields[k].v);
-		free(w->list[i].fields);
-	}
-	w->cnt = 0;
-	w->texts.len = w->literal.len = 0;
-	w->template_of.cnt = w->numbers.cnt = w->lengths.cnt = w->codes.cnt = 0;
+	s->texts.len = 0;
 	refs_clear(&s->refs);
 }
 
 void strings_fini(struct strings *s)
 {
-	if (s->work) {
-		if (s->work->slots && s->slots)
-			strings_clear(s);
-		free(s->work->list);
-		free(s->work->slots);
-		free(s->work->texts.p);
-		free(s->work->literal.p);
-		free(s->work->template_of.v);
-		free(s->work->numbers.v);
-		free(s->work->lengths.v);
-		free(s->work->codes.v);
-		free(s->work);
-	}
 	free(s->list);
 	free(s->slots);
+	free(s->texts.p);
 	refs_fini(&s->refs);
 }
 
-static bool same(const struct string_entry *e, const uint8_t *text, uint32_t len, uint32_t code)
+static bool slots_grow(struct strings *s)
 {
-	return e->len == len && e->code == code && memcmp(e->text, text, len) == 0;
+	const uint32_t size = s->mask + 1, mask = 2 * size - 1;
+	struct string_slot *slots = calloc(2 * (size_t)size, sizeof(*slots));
+	uint32_t i, at;
+
+	if (!slots)
+		return false;
+	for (i = 0; i < size; i++) {
+		if (!s->slots[i].index)
+			continue;
+		for (at = s->slots[i].hash & mask; slots[at].index; at = (at + 1) & mask)
+			;
+		slots[at] = s->slots[i];
+	}
+	free(s->slots);
+	s->slots = slots;
+	s->mask = mask;
+	return true;
 }
 
-static bool strings_room(struct strings *s)
+bool strings_room(struct strings *s, uint32_t cnt, size_t bytes)
 {
-	uint32_t cap = s->cap ? s->cap * 2 : 1024, i, at;
+	uint32_t cap = s->cap ? s->cap : 512;
 	struct string_entry *list;
-	uint32_t *slots;
 
-	if (s->cnt == s->cap) {
+	if (s->cap - s->cnt < cnt) {
+		while (cap - s->cnt < cnt)
+			cap *= 2;
 		list = realloc(s->list, cap * sizeof(*list));
 		if (!list)
 			return false;
 		s->list = list;
 		s->cap = cap;
 	}
-	if (s->cnt + 1 < s->mask - s->mask / 4)
-		return true;
-	slots = calloc((s->mask + 1u) * 2, sizeof(*slots));
-	if (!slots)
-		return false;
-	free(s->slots);
-	s->slots = slots;
-	s->mask = s->mask * 2 + 1;
-	for (i = 0; i < s->cnt; i++) {
-		for (at = s->list[i].hash & s->mask; slots[at]; at = (at + 1) & s->mask)
-			;
-		slots[at] = i + 1;
-	}
-	return true;
-}
-
-unsigned strings_add(struct strings *s, uint32_t column, const uint8_t *text, uint32_t len,
-		     uint32_t code)
-{
-	uint32_t slot, at, hash, guess = refs_predict(&s->refs, column, &slot);
-
-	if (guess != COLUMNS_REF_NONE && same(&s->list[guess], text, len, code))
-		return refs_put(&s->refs, slot, guess, &s->list[guess].last);
-	hash = (uint32_t)XXH3_64bits_withSeed(text, len, code);
-	for (at = hash & s->mask; s->slots[at]; at = (at + 1) & s->mask) {
-		struct string_entry *e = &s->list[s->slots[at] - 1];
-
-		if (e->hash == hash && same(e, text, len, code))
-			return refs_put(&s->refs, slot, s->slots[at] - 1, &e->last);
-	}
-	if (!strings_room(s)) {
-		s->failed = true;
-		return 0;
-	}
-	for (at = hash & s->mask; s->slots[at];)
-		at = (at + 1) & s->mask;
-	s->list[s->cnt] = (struct string_entry){ text, len, code, hash, 0 };
-	s->slots[at] = ++s->cnt;
-	return refs_put(&s->refs, slot, s->cnt - 1, &s->list[s->cnt - 1].last);
-}
-
-/* ---- templates ---- */
-
-static bool is_digit(uint8_t c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool is_letter(uint8_t c)
-{
-	return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-}
-
-/* What a run of letters and digits is made of. */
-struct run {
-	uint32_t len;
-	bool digits, hex_lower, hex_upper; /* nothing but */
-	uint32_t digit_cnt;
-};
-
-static struct run run_look(const uint8_t *p, const uint8_t *end)
-{
-	struct run r = { 0, true, true, true, 0 };
-
-	for (; p + r.len < end; r.len++) {
-		uint8_t c = p[r.len];
-
-		if (is_digit(c)) {
-			r.digit_cnt++;
-		} else if (is_letter(c)) {
-			r.digits = false;
-			r.hex_lower &= c >= 'a' && c <= 'f';
-			r.hex_upper &= c >= 'A' && c <= 'F';
-		} else {
-			break;
-		}
-	}
-	return r;
-}
-
-static void mark_put(struct parsed *out, uint8_t mark, uint32_t digits, uint64_t value)
-{
-	out->text[out->len++] = mark;
-	if (mark != COLUMNS_MARK_DECIMAL)
-		out->text[out->len++] = (uint8_t)digits;
-	out->fields[out->field_cnt++] = value;
-}
-
-static void digits_put(struct parsed *out, const uint8_t *p, uint32_t len)
-{
-	uint64_t v = 0;
-	uint32_t i;
-
-	if (len > DECIMAL_DIGITS_MAX || out->field_cnt == COLUMNS_FIELDS_MAX) {
-		memcpy(out->text + out->len, p, len);
-		out->len += len;
-		return;
-	}
-	for (i = 0; i < len; i++)
-		v = v * 10 + (p[i] - '0');
-	mark_put(out, p[0] == '0' && len > 1 ? COLUMNS_MARK_PADDED : COLUMNS_MARK_DECIMAL, len, v);
-}
-
-static void hex_put(struct parsed *out, const uint8_t *p, uint32_t len, uint8_t mark)
-{
-	while (len) {
-		uint32_t part = len < HEX_DIGITS_MAX ? len : HEX_DIGITS_MAX, i;
-		uint64_t v = 0;
-
-		if (out->field_cnt == COLUMNS_FIELDS_MAX) {
-			memcpy(out->text + out->len, p, len);
-			out->len += len;
-			return;
-		}
-		for (i = 0; i < part; i++)
-			v = v << 4 | (uint64_t)(is_digit(p[i]) ? p[i] - '0' : (p[i] | 0x20) - 'a' + 10);
-		mark_put(out, mark, part, v);
-		p += part;
-		len -= part;
-	}
-}
-
-/* Letters and digits: a number, hexadecimal digits, or a name with numbers in it. */
-static void run_put(struct parsed *out, const uint8_t *p, const struct run *r)
-{
-	uint32_t i, n;
-
-	if (r->digits) {
-		digits_put(out, p, r->len);
-		return;
-	}
-	if (r->len >= HEX_DIGITS_MIN && r->digit_cnt && (r->hex_lower || r->hex_upper)) {
-		hex_put(out, p, r->len, r->hex_lower ? COLUMNS_MARK_HEX : COLUMNS_MARK_HEX_UPPER);
-		return;
-	}
-	for (i = 0; i < r->len; i += n) {
-		for (n = 0; i + n < r->len && is_digit(p[i + n]);)
-			n++;
-		if (n) {
-			digits_put(out, p + i, n);
-		} else {
-			out->text[out->len++] = p[i];
-			n = 1;
-		}
-	}
-}
-
-static bool is_mark(uint8_t c)
-{
-	return c >= COLUMNS_MARK_ESCAPE && c <= COLUMNS_MARK_HEX_UPPER;
-}
-
-static void string_parse(const struct string_entry *e, struct parsed *out)
-{
-	const uint8_t *p = e->text, *end = p + e->len;
-
-	out->len = out->field_cnt = 0;
-	if (e->len > TEMPLATE_BYTES_MAX)
-		return;
-	while (p < end) {
-		const struct run r = run_look(p, end);
-
-		if (r.len) {
-			if (r.digit_cnt) {
-				run_put(out, p, &r);
-			} else {
-				memcpy(out->text + out->len, p, r.len);
-				out->len += r.len;
-			}
-			p += r.len;
-			continue;
-		}
-		if (is_mark(*p))
-			out->text[out->len++] = COLUMNS_MARK_ESCAPE;
-		out->text[out->len++] = *p++;
-	}
-}
-
-static bool templates_room(struct string_work *w)
-{
-	uint32_t cap = w->cap ? w->cap * 2 : 256, i, at;
-	struct template *list;
-	uint32_t *slots;
-
-	if (w->cnt == w->cap) {
-		list = realloc(w->list, cap * sizeof(*list));
-		if (!list)
+	while (s->cnt + cnt >= s->mask - s->mask / 4) {
+		if (!slots_grow(s))
 			return false;
-		w->list = list;
-		w->cap = cap;
 	}
-	if (w->cnt + 1 < w->mask - w->mask / 4)
-		return true;
-	slots = calloc((w->mask + 1u) * 2, sizeof(*slots));
-	if (!slots)
-		return false;
-	free(w->slots);
-	w->slots = slots;
-	w->mask = w->mask * 2 + 1;
-	for (i = 0; i < w->cnt; i++) {
-		for (at = w->list[i].hash & w->mask; slots[at]; at = (at + 1) & w->mask)
-			;
-		slots[at] = i + 1;
-	}
-	return true;
+	return bytes_room(&s->texts, bytes + 1) && refs_grow(&s->refs, cnt) &&
+	       words_grow(&s->refs.explicit_refs, cnt);
 }
 
-/* Index + 1; 0: no memory. */
-static uint32_t template_find(struct string_work *w, const uint8_t *text, uint32_t len,
-			      uint32_t field_cnt)
+/* The first `len` bytes, at most 8, of a word. */
+static uint64_t word_head(uint64_t word, uint32_t len)
 {
-	const uint32_t hash = (uint32_t)XXH3_64bits(text, len);
-	struct template *t;
+	return len >= 8 ? word : word & ((UINT64_C(1) << 8 * len) - 1);
+}
+
+static bool same(const struct strings *s, const struct string_entry *e, const struct string_entry *one,
+		 const uint64_t *text)
+{
+	if (e->words[0] != one->words[0] || e->words[1] != one->words[1] || e->len != one->len ||
+	    e->code != one->code)
+		return false;
+	return e->len <= 16 || memcmp(s->texts.p + e->off + 16, text + 2, e->len - 16) == 0;
+}
+
+static uint32_t string_find(struct strings *s, struct string_entry *one, const uint64_t *text)
+{
+	const uint32_t hash = (uint32_t)XXH3_64bits_withSeed(text, one->len, one->code);
 	uint32_t at;
 
-	for (at = hash & w->mask; w->slots[at]; at = (at + 1) & w->mask) {
-		t = &w->list[w->slots[at] - 1];
-		if (t->hash == hash && t->len == len &&
-		    memcmp(w->texts.p + t->off, text, len) == 0)
-			return w->slots[at];
+	for (at = hash & s->mask; s->slots[at].index; at = (at + 1) & s->mask) {
+		if (s->slots[at].hash == hash && same(s, &s->list[s->slots[at].index - 1], one, text))
+			return s->slots[at].index - 1;
 	}
-	if (!templates_room(w))
-		return 0;
-	for (at = hash & w->mask; w->slots[at];)
-		at = (at + 1) & w->mask;
-	t = &w->list[w->cnt];
-	*t = (struct template){ (uint32_t)w->texts.len, len, hash, 0, 0, field_cnt, NULL };
-	bytes_put(&w->texts, text, len);
-	w->slots[at] = ++w->cnt;
-	return w->cnt;
+	one->off = (uint32_t)s->texts.len;
+	one->last = 0;
+	bytes_put(&s->texts, text, one->len);
+	s->list[s->cnt++] = *one;
+	s->slots[at] = (struct string_slot){ hash, s->cnt };
+	return s->cnt - 1;
 }
 
-static void literal_put(struct bytes *out, const struct string_entry *e)
+unsigned strings_add(struct strings *s, uint32_t column, const uint64_t *text, uint32_t len,
+		     uint32_t code)
 {
-	uint8_t *p = bytes_room(out, 2 * (size_t)e->len);
-	uint32_t i;
+	uint32_t slot, ref = refs_predict(&s->refs, column, &slot);
+	struct string_entry one = { .len = len, .code = code };
 
-	if (!p)
-		return;
-	for (i = 0; i < e->len; i++) {
-		if (is_mark(e->text[i]))
-			*p++ = COLUMNS_MARK_ESCAPE;
-		*p++ = e->text[i];
-	}
-	out->len = (size_t)(p - out->p);
-}
-
-/* Which template each string has. */
-static bool templates_count(struct strings *s)
-{
-	struct string_work *w = s->work;
-	uint32_t i, t;
-
-	for (i = 0; i < s->cnt; i++) {
-		string_parse(&s->list[i], &w->parsed);
-		t = 0;
-		if (w->parsed.field_cnt) {
-			t = template_find(w, w->parsed.text, w->parsed.len, w->parsed.field_cnt);
-			if (!t)
-				return false;
-			w->list[t - 1].strings++;
-		}
-		words_add(&w->template_of, t);
-	}
-	return true;
-}
-
-/* Texts, lengths and numbers of templates; the columns of the numbers. */
-static bool templates_fill(struct strings *s)
-{
-	struct string_work *w = s->work;
-	uint32_t i, k, numbered = 0;
-
-	for (i = 0; i < s->cnt; i++) {
-		const uint64_t which = w->template_of.v[i];
-		struct template *t = which ? &w->list[which - 1] : NULL;
-		const size_t before = w->literal.len;
-
-		words_add(&w->codes, s->list[i].code);
-		if (!t || t->strings < TEMPLATE_SHARED) {
-			literal_put(&w->literal, &s->list[i]);
-			words_add(&w->lengths, w->literal.len - before);
-			words_add(&w->numbers, 0);
-			numbered++;
-			continue;
-		}
-		words_add(&w->numbers, t->number);
-		if (!t->number) {
-			bytes_put(&w->literal, w->texts.p + t->off, t->len);
-			words_add(&w->lengths, t->len);
-			t->number = ++numbered;
-			t->fields = calloc(t->field_cnt, sizeof(*t->fields));
-			if (!t->fields)
-				return false;
-		}
-		string_parse(&s->list[i], &w->parsed);
-		for (k = 0; k < t->field_cnt; k++)
-			words_add(&t->fields[k], w->parsed.fields[k]);
-	}
-	return true;
-}
-
-static void fields_put(struct strings *s, struct streams *out)
-{
-	struct string_work *w = s->work;
-	uint32_t i, k;
-
-	/* in the order of their numbers */
-	for (i = 0; i < s->cnt; i++) {
-		const uint64_t which = w->template_of.v[i];
-		struct template *t = which ? &w->list[which - 1] : NULL;
-
-		if (!t || t->strings < TEMPLATE_SHARED || w->numbers.v[i])
-			continue;
-		for (k = 0; k < t->field_cnt; k++) {
-			s->failed |= t->fields[k].failed;
-			ints_put(out, t->fields[k].v, t->fields[k].cnt, false);
-		}
-	}
-}
-
-void strings_put(struct strings *s, struct streams *out)
-{
-	struct string_work *w = s->work;
-
-	if (!s->cnt)
-		return;
-	if (!templates_count(s) || w->template_of.failed || !templates_fill(s) ||
-	    w->numbers.failed || w->lengths.failed || w->codes.failed || w->literal.failed ||
-	    w->texts.failed) {
-		s->failed = true;
-		return;
-	}
-	bytes_varint(&out->plan, s->cnt);
-	bytes_varint(&out->plan, w->lengths.cnt);
-	bytes_varint(&out->plan, w->literal.len);
-	bytes_put(&out->data, w->literal.p, w->literal.len);
-	segment_end(out, SEGMENT_REPEATS);
-	ints_put(out, w->codes.v, w->codes.cnt, false);
-	ints_put(out, w->numbers.v, w->numbers.cnt, false);
-	ints_put(out, w->lengths.v, w->lengths.cnt, false);
-	fields_put(s, out);
+	one.words[0] = len ? word_head(text[0], len) : 0;
+	one.words[1] = len > 8 ? word_head(text[1], len - 8) : 0;
+	if (ref == COLUMNS_REF_NONE || !same(s, &s->list[ref], &one, text))
+		ref = string_find(s, &one, text);
+	return refs_put(&s->refs, slot, ref, &s->list[ref].last);
 }

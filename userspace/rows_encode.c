@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * rows_encode.c - from the words of a record to the bytes of an entry. rows_record() is the
- * writer's inner loop: room for the worst case is made once per record, after which nothing checks
- * for room; what the block does not have yet (thread, process, format) is put before the record.
+ * rows_encode.c - from the words of a record to an entry of the block. rows_record() is the writer's
+ * inner loop: the arguments go into the columns of the record's format (columns_block.c), and what
+ * they take in rows is summed up; what the block does not have yet (thread, process, format) is put
+ * before the record.
  *
  * Of span lines and of the spans in them each thread has a stack (span_stack.h), which the reader
  * has too: an id is put only where it is another than the reader would expect.
@@ -17,29 +18,19 @@
 #include <errno.h>
 #include <string.h>
 
-#include "varint.h"
+#include "columns_block.h"
 
-/* Worst growth: a slot of 8 bytes becomes a varint of 10; head of an entry: id and time. */
-#define ENTRY_HEAD_BYTES (1 + 2 * VARINT_BYTES_MAX)
 #define SMALL_ENTRY_BYTES 64u
 #define OPEN_ENTRY_BYTES 40u /* of a line or span that is repeated */
 
-static int rows_room(struct rows *r, uint32_t bytes)
+static int verbatim_put(struct rows *r, const uint8_t *entry, const uint8_t *end)
 {
-	uint8_t *data;
-	uint32_t cap;
+	const uint32_t bytes = (uint32_t)(end - entry);
+	int err = columns_block_verbatim(r->columns, entry, bytes);
 
-	if (__builtin_expect(r->cap - r->len >= bytes, 1))
-		return 0;
-	cap = r->cap + r->cap / 2;
-	if (cap - r->len < bytes)
-		cap = r->len + bytes;
-	data = realloc(r->data, cap);
-	if (!data)
-		return -ENOMEM;
-	r->data = data;
-	r->cap = cap;
-	return 0;
+	if (!err)
+		r->len += bytes;
+	return err;
 }
 
 static uint8_t *info_head(uint8_t *p, unsigned type, unsigned length)
@@ -51,40 +42,33 @@ static uint8_t *info_head(uint8_t *p, unsigned type, unsigned length)
 
 static int entry_append(struct rows *r, const struct out_entry *e)
 {
-	int err = rows_room(r, e->bytes);
-
-	if (err)
-		return err;
-	memcpy(r->data + r->len, e->data, e->bytes);
-	r->len += e->bytes;
-	return 0;
+	return verbatim_put(r, e->data, e->data + e->bytes);
 }
 
 int rows_clock(struct rows *r, const struct clock_pair *exact)
 {
 	const struct clock_pair coarse = clock_pair_coarse(exact, r->tick_ns), *pair = &coarse;
-	uint8_t *p;
-	int err = rows_room(r, SMALL_ENTRY_BYTES);
+	uint8_t entry[SMALL_ENTRY_BYTES], *p;
 
-	if (err)
-		return err;
-	p = info_extended_put(r->data + r->len, FILE_SUB_CLOCK, 20);
+	p = info_extended_put(entry, FILE_SUB_CLOCK, 20);
 	memcpy(p, &pair->ticks, 8);
 	memcpy(p + 8, &pair->realtime_ns, 8);
 	memcpy(p + 16, &pair->window_ns, 4);
-	r->len = (uint32_t)(p + 20 - r->data);
-	return 0;
+	return verbatim_put(r, entry, p + 20);
 }
 
 int rows_begin(struct rows *r, int64_t ticks, const struct clock_pair *pair)
 {
-	uint8_t *p;
+	uint8_t entry[SMALL_ENTRY_BYTES], *p;
 	int err;
 
+	if (!r->columns)
+		r->columns = columns_block_open();
+	if (!r->columns)
+		return -ENOMEM;
+	columns_block_clear(r->columns);
 	r->len = 0;
-	err = rows_room(r, SMALL_ENTRY_BYTES);
-	if (err)
-		return err;
+	r->data_len = 0;
 	r->generation++;
 	r->tick_ns = r->tick_ns ? r->tick_ns : 1;
 	ticks = clock_coarse(ticks, r->tick_ns);
@@ -92,10 +76,26 @@ int rows_begin(struct rows *r, int64_t ticks, const struct clock_pair *pair)
 	r->thread = NULL;
 	memset(&r->block, 0, sizeof(r->block));
 	memset(&r->frame, 0, sizeof(r->frame));
-	p = info_head(r->data, FILE_INFO_TIME, 8);
+	p = info_head(entry, FILE_INFO_TIME, 8);
 	memcpy(p, &ticks, 8);
-	r->len = 9;
-	return rows_clock(r, pair);
+	err = verbatim_put(r, entry, p + 8);
+	return err ? err : rows_clock(r, pair);
+}
+
+const uint8_t *rows_data(struct rows *r)
+{
+	struct bytes out = { .p = r->data, .len = r->data_len, .cap = r->data_cap };
+	int err;
+
+	if (!out.p || r->data_len < r->len) { /* what is made is as long as has been counted */
+		if (!bytes_room(&out, r->len - out.len + 1))
+			return NULL;
+	}
+	err = r->columns ? columns_rows_put(r->columns, &out) : 0;
+	r->data = out.p;
+	r->data_len = out.len;
+	r->data_cap = out.cap;
+	return err ? NULL : r->data;
 }
 
 void rows_frame_begin(struct rows *r)
@@ -145,30 +145,33 @@ static uint8_t *span_id_put(uint8_t *p, const struct span_stack *s, uint64_t id)
 }
 
 /* For the first entry of a thread in a block. There is room. */
-static uint8_t *open_put(uint8_t *p, struct span_stack *s)
+static int open_put(struct rows *r, struct span_stack *s)
 {
-	uint8_t body[OPEN_ENTRY_BYTES], *end;
+	uint8_t body[OPEN_ENTRY_BYTES], entry[OPEN_ENTRY_BYTES + 2], *end;
 	uint32_t i;
+	int err = 0;
 
 	s->last = 0;
-	for (i = 0; i < s->cnt; i++) {
+	for (i = 0; i < s->cnt && !err; i++) {
 		const struct span_entry *e = &s->entries[i];
 
 		if (e->depth) {
 			end = line_put(body, e->trace_high, e->trace_low, e->id, e->flags);
-			p = context_put(p, FILE_CONTEXT_OPEN_LINE, body, varint_put(end, e->depth));
+			end = context_put(entry, FILE_CONTEXT_OPEN_LINE, body, varint_put(end, e->depth));
 		} else {
 			end = varint_put(body, e->format == SPAN_FORMAT_NONE ? 0 : e->format + 1ull);
 			end = zigzag_put(end, (int64_t)(e->id - s->last));
-			p = context_put(p, FILE_CONTEXT_OPEN_SPAN, body, end);
+			end = context_put(entry, FILE_CONTEXT_OPEN_SPAN, body, end);
 			s->last = e->id;
 		}
+		err = verbatim_put(r, entry, end);
 	}
-	if (s->unkept) { /* the reader has no room for it either */
+	if (s->unkept && !err) { /* the reader has no room for it either */
 		end = line_put(body, 0, 0, 0, 0);
-		p = context_put(p, FILE_CONTEXT_OPEN_LINE, body, varint_put(end, s->unkept));
+		end = context_put(entry, FILE_CONTEXT_OPEN_LINE, body, varint_put(end, s->unkept));
+		err = verbatim_put(r, entry, end);
 	}
-	return p;
+	return err;
 }
 
 static int stack_room(struct span_stack *s)
@@ -228,36 +231,33 @@ static int thread_select(struct rows *r, const struct catalog_out *c, struct out
 {
 	struct out_process *process = c->processes[t->process];
 	const bool appears = t->entry.seen != r->generation;
-	uint8_t *p;
+	uint8_t entry[SMALL_ENTRY_BYTES], *p;
 	int err;
 
 	err = rows_process(r, c, t->process);
 	if (!err && appears)
 		err = open_formats(r, c, &t->spans);
 	if (!err)
-		err = rows_room(r, t->entry.bytes + (t->spans.cnt + 1) * OPEN_ENTRY_BYTES +
-					   SMALL_ENTRY_BYTES);
+		err = columns_block_verbatim_room(r->columns, t->spans.cnt + 4, t->entry.bytes +
+						  (t->spans.cnt + 2) * (OPEN_ENTRY_BYTES + 2));
+	if (!err && appears)
+		err = entry_append(r, &t->entry);
+	if (!err && (!r->thread || r->thread->process != t->process)) {
+		p = info_head(entry, FILE_INFO_PID, 4);
+		memcpy(p, &process->pid, 4);
+		err = verbatim_put(r, entry, p + 4);
+	}
+	if (!err)
+		err = columns_block_thread(r->columns, index, appears);
 	if (err)
 		return err;
-	if (appears) {
-		memcpy(r->data + r->len, t->entry.data, t->entry.bytes);
-		r->len += t->entry.bytes;
-		t->entry.seen = r->generation;
-		t->block_records = 0;
-	}
-	if (!r->thread || r->thread->process != t->process) {
-		p = info_head(r->data + r->len, FILE_INFO_PID, 4);
-		memcpy(p, &process->pid, 4);
-		r->len += 5;
-	}
-	p = r->data + r->len + 1;
-	p = varint_put(p, index);
-	info_head(r->data + r->len, FILE_INFO_THREAD, (unsigned)(p - r->data) - r->len - 1);
-	if (appears)
-		p = open_put(p, &t->spans);
-	r->len = (uint32_t)(p - r->data);
+	r->len += 1 + (uint32_t)(varint_put(entry, index) - entry);
 	r->thread = t;
-	return 0;
+	if (!appears)
+		return 0;
+	t->entry.seen = r->generation;
+	t->block_records = 0;
+	return open_put(r, &t->spans);
 }
 
 static void summary_add(struct rows_summary *s, int64_t ticks)
@@ -272,87 +272,130 @@ static void summary_add(struct rows_summary *s, int64_t ticks)
 	}
 }
 
-/* Approximately: the number of bits times log10(2). */
-static inline uint32_t digits_estimate(uint64_t v)
+/* How many bits it takes; 1 for 0. */
+static inline uint32_t bits_of(uint64_t v)
 {
-	return ((64u - (uint32_t)__builtin_clzll(v | 1)) * 77 >> 8) + 1;
+	return 64u - (uint32_t)__builtin_clzll(v | 1);
 }
 
-/* Puts the arguments; the end of what was put, or NULL where the slots are not a record. */
-static uint8_t *arguments_put(uint8_t *p, const struct out_format *f, const uint64_t *slot,
-			      const uint64_t *end, uint32_t *text_bytes)
+/* Of the varint of a number of so many bits. */
+static inline uint32_t varint_bytes(uint32_t bits)
 {
-	uint32_t text = 0, stored, real, words;
-	unsigned i;
-	uint64_t v;
+	return (bits + 6) * 37 >> 8;
+}
 
+/* What a number takes: bytes in rows, and about so many in a text line. */
+static const struct number_type {
+	uint64_t keep;	    /* these bits */
+	uint8_t zigzag;
+	uint8_t row_bytes; /* 0: a varint */
+	uint8_t text_bytes, text_per_bit; /* the latter / 256 */
+} number_types[QSLOG_ARG_TYPE_COUNT] = {
+	[QSLOG_ARG_BOOL] = { UINT64_MAX, 0, 1, 5, 0 },
+	[QSLOG_ARG_CHAR] = { 0xff, 0, 1, 1, 0 },
+	[QSLOG_ARG_UINT8] = { 0xff, 0, 1, 1, 77 },
+	[QSLOG_ARG_UINT64] = { UINT64_MAX, 0, 0, 1, 77 },
+	[QSLOG_ARG_INT64] = { UINT64_MAX, 1, 0, 1, 77 },
+	[QSLOG_ARG_POINTER] = { UINT64_MAX, 0, 0, 2, 65 },
+	[QSLOG_ARG_FLOAT] = { UINT32_MAX, 0, 4, 7, 0 },
+	[QSLOG_ARG_DOUBLE] = { UINT64_MAX, 0, 8, 8, 0 },
+};
+
+/* What the record at hand takes. */
+struct taken {
+	uint32_t rows, text;
+};
+
+static inline uint64_t number_take(uint8_t type, uint64_t v, struct taken *taken)
+{
+	const struct number_type *t = &number_types[type];
+	uint32_t bits;
+
+	v = type == QSLOG_ARG_BOOL ? v != 0 : v & t->keep;
+	bits = bits_of(t->zigzag ? zigzag((int64_t)v) : v);
+	taken->rows += t->row_bytes ? t->row_bytes : varint_bytes(bits);
+	taken->text += t->text_bytes + ((bits - (t->zigzag && bits > 1)) * t->text_per_bit >> 8);
+	return v;
+}
+
+static inline bool is_string(uint8_t type)
+{
+	return type == QSLOG_ARG_STR || type == QSLOG_ARG_BYTES;
+}
+
+/* Do the slots hold what the format says? The strings' bytes are added up. */
+static bool slots_check(const struct out_format *f, const uint64_t *slot, const uint64_t *end,
+			size_t *string_bytes)
+{
+	unsigned i;
+
+	if (!f->string_cnt)
+		return end - slot == f->arg_cnt;
 	for (i = 0; i < f->arg_cnt; i++) {
+		uint32_t stored, real;
+		size_t words;
+
 		if (slot >= end)
-			return NULL;
-		v = *slot++;
-		switch ((enum qslog_arg_type)f->types[i]) {
-		case QSLOG_ARG_BOOL:
-			*p++ = v != 0;
-			text += 5;
-			break;
-		case QSLOG_ARG_CHAR:
-			*p++ = (uint8_t)v;
-			text++;
-			break;
-		case QSLOG_ARG_UINT8:
-			*p++ = (uint8_t)v;
-			text += digits_estimate((uint8_t)v);
-			break;
-		case QSLOG_ARG_UINT64:
-			p = varint_put(p, v);
-			text += digits_estimate(v);
-			break;
-		case QSLOG_ARG_INT64:
-			p = zigzag_put(p, (int64_t)v);
-			text += (int64_t)v < 0 ? digits_estimate(~v) + 1 : digits_estimate(v);
-			break;
-		case QSLOG_ARG_POINTER:
-			p = varint_put(p, v);
-			text += 2 + (67 - (uint32_t)__builtin_clzll(v | 1)) / 4;
-			break;
-		case QSLOG_ARG_FLOAT:
-			memcpy(p, &v, 4);
-			p += 4;
-			text += 7;
-			break;
-		case QSLOG_ARG_DOUBLE:
-			memcpy(p, &v, 8);
-			p += 8;
-			text += 8;
-			break;
-		case QSLOG_ARG_STR:
-		case QSLOG_ARG_BYTES:
-			stored = (uint32_t)v;
-			real = (uint32_t)(v >> 32);
-			if (real == QSLOG_STR_NULL) {
-				if (stored)
-					return NULL;
-				*p++ = 0;
-				text += 6;
-				break;
-			}
-			words = stored / 8 + (stored % 8 != 0);
-			if (stored > real || words > (size_t)(end - slot))
-				return NULL;
-			p = varint_put(p, ((uint64_t)stored << 1 | (stored < real)) + 1);
-			if (stored < real)
-				p = varint_put(p, real);
-			memcpy(p, slot, stored);
-			p += stored;
-			slot += words;
-			text += f->types[i] == QSLOG_ARG_BYTES ? 2 * stored : stored;
-			break;
-		case QSLOG_ARG_TYPE_COUNT:
-			return NULL; /* not reached: formats are checked when they are added */
+			return false;
+		stored = (uint32_t)*slot;
+		real = (uint32_t)(*slot++ >> 32);
+		if (!is_string(f->types[i]))
+			continue;
+		if (real == QSLOG_STR_NULL) {
+			if (stored)
+				return false;
+			continue;
 		}
+		words = stored / 8 + (stored % 8 != 0);
+		if (stored > real || words > (size_t)(end - slot))
+			return false;
+		slot += words;
+		*string_bytes += stored;
 	}
-	*text_bytes += text;
-	return slot == end ? p : NULL;
+	return slot == end;
+}
+
+static uint64_t string_take(struct columns_block *b, uint32_t column, uint8_t type,
+			    const uint64_t *slot, struct taken *taken)
+{
+	uint32_t stored = (uint32_t)*slot, real = (uint32_t)(*slot >> 32), missing = 0;
+
+	if (real == QSLOG_STR_NULL) {
+		taken->rows++;
+		taken->text += 6;
+		return strings_add(&b->strings, column, slot, 0, 1);
+	}
+	taken->rows += varint_bytes(bits_of(((uint64_t)stored << 1 | (stored < real)) + 1)) + stored;
+	taken->text += type == QSLOG_ARG_BYTES ? 2 * stored : stored;
+	if (stored < real) {
+		taken->rows += varint_bytes(bits_of(real));
+		missing = real - stored + 1;
+		b->unsupported |= real - stored > UINT32_MAX - 2;
+	}
+	return strings_add(&b->strings, column, slot + 1, stored, missing);
+}
+
+/* The arguments into the columns. There is room, and the slots have been checked. */
+static inline void arguments_take(struct columns_block *b, const struct block_shape *s,
+				  const struct out_format *f, const uint64_t *slot,
+				  struct taken *taken)
+{
+	uint64_t *to = columns_block_at(s, 0);
+	unsigned i;
+
+	if (__builtin_expect(!f->string_cnt, 1)) {
+		for (i = 0; i < f->arg_cnt; i++, to += s->cap)
+			*to = number_take(f->types[i], slot[i], taken);
+		return;
+	}
+	for (i = 0; i < f->arg_cnt; i++, to += s->cap) {
+		if (!is_string(f->types[i])) {
+			*to = number_take(f->types[i], *slot++, taken);
+			continue;
+		}
+		*to = string_take(b, s->index * 16 + i, f->types[i], slot, taken);
+		slot += (uint32_t)(*slot >> 32) == QSLOG_STR_NULL ? 1 : 1 + ((uint32_t)*slot + 7ull) / 8;
+	}
 }
 
 /* What lies between the ticks of both ends, so that it can be told from the times of the records. */
@@ -407,10 +450,138 @@ static uint8_t *line_record_put(uint8_t *p, const struct rows *r, const struct c
 	return context_put(p, FILE_CONTEXT_BEGIN, body, end);
 }
 
-static uint8_t *format_id_put(uint8_t *p, unsigned head, uint32_t id, uint32_t escape)
+/* The shape of the format's records, with room for one. NULL: no memory. */
+static inline struct block_shape *shape_of(struct columns_block *b, const struct out_format *f,
+					   enum columns_shape_kind kind)
 {
-	*p++ = (uint8_t)(head | (id < escape ? id : escape));
-	return id < escape ? p : varint_put(p, id);
+	struct block_shape *s = columns_block_shape(b, f->id, kind);
+
+	if (__builtin_expect(!s, 0)) {
+		if (columns_block_shape_make(b, f->id, kind, f->types, f->arg_cnt))
+			return NULL;
+		s = columns_block_shape(b, f->id, kind);
+	}
+	if (__builtin_expect(columns_block_full(b, s), 0) && columns_block_grow(b, s))
+		return NULL;
+	return s;
+}
+
+static inline uint32_t head_bytes(uint32_t id, uint32_t escape, uint64_t time)
+{
+	return 1 + (id < escape ? 0 : varint_bytes(bits_of(id))) +
+	       varint_bytes(bits_of(zigzag((int64_t)time)));
+}
+
+/* A log record, or a span that is entered: whether there is anything wrong with it is seen before
+ * anything is changed. */
+static inline int arguments_record(struct rows *r, const struct out_format *f,
+				   enum columns_shape_kind kind, const uint64_t *slot,
+				   uint64_t time, struct taken *taken)
+{
+	struct columns_block *b = r->columns;
+	struct block_shape *s = shape_of(b, f, kind);
+
+	if (!s || (kind == COLUMNS_SHAPE_ENTER && columns_block_enter(b, time)))
+		return -ENOMEM;
+	taken->rows += head_bytes(f->id, kind == COLUMNS_SHAPE_LOG ? FILE_LOG_ID_ESCAPE :
+								    FILE_SPAN_ID_ESCAPE, time);
+	arguments_take(b, s, f, slot, taken);
+	columns_block_record(b, s, time);
+	return 0;
+}
+
+static int leave_record(struct rows *r, const struct out_format *f, uint64_t duration, uint64_t time,
+			struct taken *taken)
+{
+	struct columns_block *b = r->columns;
+	struct block_shape *s = shape_of(b, f, COLUMNS_SHAPE_EXIT);
+
+	if (!s)
+		return -ENOMEM;
+	taken->rows += head_bytes(f->id, FILE_SPAN_ID_ESCAPE, time) + varint_bytes(bits_of(duration));
+	taken->text += 10;
+	*columns_block_at(s, 0) = duration;
+	*columns_block_at(s, 1) = duration - columns_block_leave(b, time);
+	columns_block_record(b, s, time);
+	return 0;
+}
+
+/* The record's thread and format are in the block. */
+static int introduce(struct rows *r, const struct catalog_out *c, struct out_thread *thread,
+		     uint32_t thread_index, struct out_format *format)
+{
+	int err = 0;
+
+	if (r->thread != thread)
+		err = thread_select(r, c, thread, thread_index);
+	if (!err && format->entry.seen != r->generation) {
+		err = entry_append(r, &format->entry);
+		if (!err)
+			format->entry.seen = r->generation;
+	}
+	return err;
+}
+
+/* The id of a span, where it is not the one that the reader expects. */
+static int span_id_record(struct rows *r, struct span_stack *s, uint64_t id, uint64_t expected)
+{
+	uint8_t entry[SMALL_ENTRY_BYTES];
+
+	return id == expected ? 0 : verbatim_put(r, entry, span_id_put(entry, s, id));
+}
+
+static int span_record(struct rows *r, const struct clock_scale *scale, struct out_thread *thread,
+		       const struct out_format *f, const uint64_t *slot, uint64_t id, bool leaves,
+		       int64_t ticks, struct taken *taken)
+{
+	const uint64_t time = (uint64_t)ticks - (uint64_t)r->ticks;
+	struct span_stack *s = &thread->spans;
+	int err;
+
+	err = id ? stack_room(s) : 0;
+	if (err)
+		return err;
+	if (leaves) {
+		err = span_id_record(r, s, id, span_stack_innermost(s, f->id));
+		if (!err)
+			err = leave_record(r, f, duration_ticks(r, scale, *slot, ticks), time, taken);
+		if (!err)
+			span_stack_exit(s, id);
+		return err;
+	}
+	err = span_id_record(r, s, id, span_stack_next(s));
+	if (!err)
+		err = arguments_record(r, f, COLUMNS_SHAPE_ENTER, slot, time, taken);
+	if (!err)
+		span_stack_enter(s, f->id, id);
+	return err;
+}
+
+static int context_record(struct rows *r, const struct clock_scale *scale, struct out_thread *thread,
+			  const struct out_format *format, const uint64_t *record, uint32_t bytes,
+			  int64_t ticks)
+{
+	uint8_t entry[2 * SMALL_ENTRY_BYTES], *p;
+	int err = stack_room(&thread->spans);
+
+	if (!err)
+		err = columns_block_verbatim_room(r->columns, 1, sizeof(entry));
+	if (err)
+		return err;
+	p = line_record_put(entry, r, scale, &thread->spans, format, record, bytes, ticks);
+	return p ? verbatim_put(r, entry, p) : -EBADMSG;
+}
+
+static inline void summaries_add(struct rows *r, const struct out_format *f, int64_t ticks,
+				 uint32_t text)
+{
+	r->block.text_bytes += text;
+	r->block.record_cnt++;
+	r->frame.record_cnt++;
+	r->block.level_mask |= (uint8_t)(1u << f->level);
+	r->frame.level_mask |= (uint8_t)(1u << f->level);
+	summary_add(&r->block, ticks);
+	summary_add(&r->frame, ticks);
 }
 
 int rows_record(struct rows *r, const struct catalog_out *c, const struct clock_scale *scale,
@@ -420,11 +591,10 @@ int rows_record(struct rows *r, const struct catalog_out *c, const struct clock_
 	const bool leaves = (record[0] & QSLOG_RECORD_EXIT) != 0;
 	const bool span = format->kind == QSLOG_SITE_SPAN;
 	const int64_t ns = clock_ticks(scale, record[1]), ticks = clock_coarse(ns, r->tick_ns);
-	const uint64_t *slot = record + 2;
-	const uint64_t *end = record + bytes / 8;
-	uint32_t text = format->text_bytes + thread->text_bytes;
-	uint64_t id = 0, expected;
-	uint8_t *p;
+	const uint64_t *slot = record + 2, *end = record + bytes / 8;
+	struct taken taken = { 0, format->text_bytes + thread->text_bytes };
+	size_t string_bytes = 0;
+	uint64_t id = 0;
 	int err;
 
 	if (record[0] & QSLOG_RECORD_SPAN_ID) {
@@ -434,61 +604,29 @@ int rows_record(struct rows *r, const struct catalog_out *c, const struct clock_
 	}
 	if (leaves && (format->kind == QSLOG_SITE_LOG || (span && end - slot != 1)))
 		return -EBADMSG;
-	if (__builtin_expect(r->thread != thread, 0)) {
-		err = thread_select(r, c, thread, thread_index);
+	if (format->kind != QSLOG_SITE_CONTEXT && !leaves &&
+	    !slots_check(format, slot, end, &string_bytes))
+		return -EBADMSG;
+	if (__builtin_expect(r->thread != thread || format->entry.seen != r->generation, 0)) {
+		err = introduce(r, c, thread, thread_index, format);
 		if (err)
 			return err;
 	}
-	if (__builtin_expect(format->entry.seen != r->generation, 0)) {
-		err = entry_append(r, &format->entry);
-		if (err)
-			return err;
-		format->entry.seen = r->generation;
-	}
-	err = rows_room(r, bytes + bytes / 4 + ENTRY_HEAD_BYTES + SMALL_ENTRY_BYTES);
-	if (!err && __builtin_expect(id || format->kind == QSLOG_SITE_CONTEXT, 0))
-		err = stack_room(&thread->spans);
+	if (format->string_cnt &&
+	    !strings_room(&r->columns->strings, format->string_cnt, string_bytes))
+		return -ENOMEM;
+	if (format->kind == QSLOG_SITE_LOG)
+		err = arguments_record(r, format, COLUMNS_SHAPE_LOG, slot,
+				       (uint64_t)ticks - (uint64_t)r->ticks, &taken);
+	else if (span)
+		err = span_record(r, scale, thread, format, slot, id, leaves, ticks, &taken);
+	else
+		err = context_record(r, scale, thread, format, record, bytes, ticks);
 	if (err)
 		return err;
-	p = r->data + r->len;
-	if (span) {
-		expected = leaves ? span_stack_innermost(&thread->spans, format->id) :
-				    span_stack_next(&thread->spans);
-		if (id != expected)
-			p = span_id_put(p, &thread->spans, id);
-		p = format_id_put(p, FILE_ENTRY_SPAN << FILE_ENTRY_TYPE_SHIFT |
-				  (leaves ? FILE_SPAN_EXIT : FILE_SPAN_ENTER) << FILE_SPAN_OP_SHIFT,
-				  format->id, FILE_SPAN_ID_ESCAPE);
-		p = zigzag_put(p, ticks - r->ticks);
-		if (leaves) {
-			p = varint_put(p, duration_ticks(r, scale, *slot, ticks));
-			text += 10;
-		} else {
-			p = arguments_put(p, format, slot, end, &text);
-		}
-	} else if (format->kind == QSLOG_SITE_LOG) {
-		p = format_id_put(p, FILE_ENTRY_LOG << FILE_ENTRY_TYPE_SHIFT, format->id,
-				  FILE_LOG_ID_ESCAPE);
-		p = zigzag_put(p, ticks - r->ticks);
-		p = arguments_put(p, format, slot, end, &text);
-	} else {
-		p = line_record_put(p, r, scale, &thread->spans, format, record, bytes, ticks);
-	}
-	if (!p)
-		return -EBADMSG;
-	if (span && leaves)
-		span_stack_exit(&thread->spans, id);
-	else if (span)
-		span_stack_enter(&thread->spans, format->id, id);
-	r->len = (uint32_t)(p - r->data);
+	r->len += taken.rows;
 	r->ticks = ticks;
-	r->block.text_bytes += text;
-	r->block.record_cnt++;
-	r->frame.record_cnt++;
-	r->block.level_mask |= (uint8_t)(1u << format->level);
-	r->frame.level_mask |= (uint8_t)(1u << format->level);
-	summary_add(&r->block, ticks);
-	summary_add(&r->frame, ticks);
+	summaries_add(r, format, ticks, taken.text);
 	thread->block_records++;
 	thread->last_ticks = ns;
 	thread->has_ticks = true;
@@ -498,7 +636,7 @@ int rows_record(struct rows *r, const struct catalog_out *c, const struct clock_
 int rows_loss(struct rows *r, const struct catalog_out *c, struct out_thread *thread,
 	      uint32_t thread_index, unsigned cause, uint64_t count, int64_t ticks)
 {
-	uint8_t body[3 * VARINT_BYTES_MAX], *p;
+	uint8_t body[3 * VARINT_BYTES_MAX], entry[SMALL_ENTRY_BYTES], *p;
 	uint32_t bytes;
 	int err;
 
@@ -507,17 +645,16 @@ int rows_loss(struct rows *r, const struct catalog_out *c, struct out_thread *th
 		if (err)
 			return err;
 	}
-	err = rows_room(r, SMALL_ENTRY_BYTES);
-	if (err)
-		return err;
 	ticks = clock_coarse(ticks, r->tick_ns);
 	p = zigzag_put(body, ticks - r->ticks);
 	p = varint_put(p, cause);
 	p = varint_put(p, count);
 	bytes = (uint32_t)(p - body);
-	p = info_extended_put(r->data + r->len, FILE_SUB_LOSS, bytes);
+	p = info_extended_put(entry, FILE_SUB_LOSS, bytes);
 	memcpy(p, body, bytes);
-	r->len = (uint32_t)(p - r->data) + bytes;
+	err = verbatim_put(r, entry, p + bytes);
+	if (err)
+		return err;
 	r->ticks = ticks;
 	if (FILE_LOSS_ENDS_LINES(cause))
 		span_stack_reset(&thread->spans);
@@ -544,14 +681,17 @@ static void summary_off(struct rows_summary *s, uint32_t cnt, uint64_t lost, int
 int rows_off(struct rows *r, unsigned subtype, const uint8_t *data, uint32_t bytes, uint32_t cnt,
 	     uint64_t lost, int64_t min, int64_t max)
 {
-	uint8_t *p;
-	int err = rows_room(r, bytes + SMALL_ENTRY_BYTES);
+	uint8_t *entry = malloc(bytes + SMALL_ENTRY_BYTES), *p;
+	int err;
 
+	if (!entry)
+		return -ENOMEM;
+	p = info_extended_put(entry, subtype, bytes);
+	memcpy(p, data, bytes);
+	err = verbatim_put(r, entry, p + bytes);
+	free(entry);
 	if (err)
 		return err;
-	p = info_extended_put(r->data + r->len, subtype, bytes);
-	memcpy(p, data, bytes);
-	r->len = (uint32_t)(p - r->data) + bytes;
 	summary_off(&r->block, cnt, lost, min, max);
 	summary_off(&r->frame, cnt, lost, min, max);
 	return 0;
@@ -559,6 +699,8 @@ int rows_off(struct rows *r, unsigned subtype, const uint8_t *data, uint32_t byt
 
 void rows_fini(struct rows *r)
 {
+	columns_block_close(r->columns);
 	free(r->data);
+	r->columns = NULL;
 	r->data = NULL;
 }

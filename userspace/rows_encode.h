@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * rows_encode.h - the rows of the block that is being built: records, losses and clock pairs
- * become entries (docs/format.md, "Entries") in one growing buffer. Knows nothing of files.
+ * become entries (docs/format.md, "Entries"). They are kept by column (columns_block.h); how long
+ * the rows are is known at any time, but they are made only where somebody asks for them. Knows
+ * nothing of files.
  */
 #ifndef QSLOG_ROWS_ENCODE_H
 #define QSLOG_ROWS_ENCODE_H
@@ -25,9 +27,13 @@ struct rows_summary {
 	bool hasty; /* of a block: stored as it is, since there was no time */
 };
 
+struct columns_block;
+
 struct rows {
-	uint8_t *data;
-	uint32_t len, cap;
+	struct columns_block *columns;
+	uint32_t len; /* of all rows, in bytes */
+	uint8_t *data;	     /* as far as they have been made */
+	size_t data_len, data_cap;
 	uint64_t generation; /* of this block: entries seen in it are tagged with it */
 	int64_t ticks;	     /* base of the next difference */
 	uint32_t tick_ns;    /* set it before the first: ticks of the file; what comes in is in ns */
@@ -53,6 +59,8 @@ int rows_process(struct rows *r, const struct catalog_out *c, uint32_t process);
 int rows_off(struct rows *r, unsigned subtype, const uint8_t *data, uint32_t bytes, uint32_t cnt,
 	     uint64_t lost, int64_t min, int64_t max);
 void rows_frame_begin(struct rows *r);
+/* The rows, `len` bytes, until the next append; NULL: no memory. */
+const uint8_t *rows_data(struct rows *r);
 void rows_fini(struct rows *r);
 
 #endif

@@ -289,6 +289,7 @@ static void sync_if_due(struct writer *w, uint64_t now)
 /* Rows that are in no frame yet become one. */
 static void frame_write(struct writer *w)
 {
+	const uint8_t *rows;
 	int err = 0;
 
 	if (w->paired < w->rows.len && writer_ticks_now(w) - w->pair_written >= WRITER_PAIRS_NS)
@@ -297,9 +298,10 @@ static void frame_write(struct writer *w)
 	writer_journal_begin(w, true);
 	if (!err)
 		err = w->gone;
+	rows = rows_data(&w->rows);
 	if (!err)
-		err = block_out_frame(w->out, &w->rows.frame, w->rows.data + w->framed,
-				      w->rows.len - w->framed);
+		err = rows ? block_out_frame(w->out, &w->rows.frame, rows + w->framed,
+					     w->rows.len - w->framed) : -ENOMEM;
 	if (!err) {
 		w->framed = w->rows.len;
 		rows_frame_begin(&w->rows);

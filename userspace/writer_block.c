@@ -102,9 +102,12 @@ bool writer_carries(const struct writer *w)
 
 void writer_tap_feed(struct writer *w)
 {
-	if (w->tap && w->tapped < w->rows.len)
-		w->tap(w->tap_arg, w->rows.data + w->tapped, w->rows.len - w->tapped);
-	w->tapped = w->rows.len;
+	const uint8_t *rows = w->tap && w->tapped < w->rows.len ? rows_data(&w->rows) : NULL;
+
+	if (rows)
+		w->tap(w->tap_arg, rows + w->tapped, w->rows.len - w->tapped);
+	if (rows || !w->tap) /* without memory, the next time */
+		w->tapped = w->rows.len;
 }
 
 void writer_journal_begin(struct writer *w, bool frame)
@@ -132,7 +135,7 @@ static unsigned int backlog(const struct writer *w)
 /* As columns, unless rows that are few are smaller than what describes columns, or columns take too long. */
 static int block_store(struct writer *w)
 {
-	const uint8_t *payload;
+	const uint8_t *payload, *rows;
 	struct clock_pair pair = clock_pair_coarse(&w->pair, w->rows.tick_ns);
 	const bool many = w->columns && w->rows.len >= COLUMNS_BYTES_MIN;
 	uint32_t bytes;
@@ -140,12 +143,14 @@ static int block_store(struct writer *w)
 
 	w->rows.block.hasty = many && haste_before(&w->haste, backlog(w));
 	if (many && !w->rows.block.hasty) {
-		err = columns_encode(w->columns, w->rows.data, w->rows.len, &payload, &bytes);
+		err = columns_encode(w->columns, w->rows.columns, w->rows.len, &payload, &bytes);
 		haste_after(&w->haste, backlog(w));
 	}
-	if (err || bytes >= w->rows.len)
-		return block_out_write(w->out, FILE_BLOCK_ROWS, &w->rows.block, &pair,
-				       w->rows.data, w->rows.len);
+	if (err || bytes >= w->rows.len) {
+		rows = rows_data(&w->rows);
+		return rows ? block_out_write(w->out, FILE_BLOCK_ROWS, &w->rows.block, &pair, rows,
+					      w->rows.len) : -ENOMEM;
+	}
 	w->rows.block.rows_bytes = w->rows.len;
 	return block_out_write(w->out, FILE_BLOCK_COLUMNS, &w->rows.block, &pair, payload, bytes);
 }

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <zstd.h>
 
+#include "columns_block.h"
 #include "columns_encode.h"
 #include "columns_in.h"
 #include "reader.h"
@@ -211,14 +212,13 @@ static void context_append(struct made *m, uint32_t thread, uint32_t format)
 
 static void unknown_append(struct made *m)
 {
-	uint8_t *p = realloc(m->rows.data, m->rows.cap + 64);
+	uint8_t entry[64], *p;
 
-	assert_non_null(p);
-	m->rows.data = p;
-	m->rows.cap += 64;
-	p = info_extended_put(p + m->rows.len, 100, 20);
+	p = info_extended_put(entry, 100, 20);
 	memset(p, 0xee, 20);
-	m->rows.len = (uint32_t)(p + 20 - m->rows.data);
+	p += 20;
+	assert_int_equal(columns_block_verbatim(m->rows.columns, entry, (uint32_t)(p - entry)), 0);
+	m->rows.len += (uint32_t)(p - entry);
 }
 
 static void record_make(struct made *m, uint32_t thread, uint32_t format)
@@ -285,14 +285,19 @@ static int decode(const uint8_t *payload, uint32_t bytes, uint32_t rows_bytes, u
 	return err;
 }
 
-static void there_and_back(struct columns_encoder *e, const uint8_t *rows, uint32_t bytes)
+/* What the columns decode to, by the reader's code, and what the writer makes of them itself. */
+static void there_and_back(struct columns_encoder *e, struct made *m)
 {
-	const uint8_t *payload;
+	const uint8_t *payload, *rows;
+	const uint32_t bytes = m->rows.len;
 	uint32_t payload_bytes;
 	uint8_t *back = malloc(bytes + COLUMNS_ROWS_SLACK), *copy;
 
 	assert_non_null(back);
-	assert_int_equal(columns_encode(e, rows, bytes, &payload, &payload_bytes), 0);
+	assert_int_equal(columns_encode(e, m->rows.columns, bytes, &payload, &payload_bytes), 0);
+	rows = rows_data(&m->rows);
+	assert_non_null(rows);
+	assert_int_equal(m->rows.data_len, bytes); /* as was counted */
 	copy = malloc(payload_bytes); /* so that a sanitizer sees what lies behind it */
 	assert_non_null(copy);
 	memcpy(copy, payload, payload_bytes);
@@ -321,7 +326,7 @@ static void test_random(void **state)
 		seed = i * 977 + 1;
 		made_init(&m);
 		made_fill(&m, shapes[k].records, shapes[k].formats, shapes[k].gap);
-		there_and_back(e, m.rows.data, m.rows.len);
+		there_and_back(e, &m);
 		made_fini(&m);
 	}
 	columns_encoder_close(e);
@@ -346,16 +351,77 @@ static void test_repeated(void **state)
 			record_make(&m, 0, (uint32_t)below(8));
 		}
 	}
-	there_and_back(e, m.rows.data, m.rows.len);
+	there_and_back(e, &m);
 	made_fini(&m);
 	columns_encoder_close(e);
 }
 
-/* What this writer does not make stays rows: a number in a longer form than it needs. */
-static void test_not_canonical(void **state)
+/* Rows are made, and columns too, whenever somebody wants them: what comes later is none the worse. */
+static void test_in_between(void **state)
 {
 	struct columns_encoder *e = columns_encoder_open(1);
+	struct made m, whole;
 	const uint8_t *payload;
+	uint32_t bytes, i, before;
+
+	(void)state;
+	assert_non_null(e);
+	seed = 31;
+	made_init(&whole);
+	for (i = 0; i < 30; i++)
+		made_fill(&whole, 100, 80, 1000);
+	seed = 31;
+	made_init(&m);
+	for (i = 0; i < 30; i++) {
+		made_fill(&m, 100, 80, 1000);
+		if (i % 3 == 0) {
+			before = m.rows.len;
+			assert_non_null(rows_data(&m.rows));
+			assert_int_equal(m.rows.data_len, before);
+		}
+		if (i % 7 == 0)
+			there_and_back(e, &m);
+		if (i % 5 == 0)
+			assert_int_equal(columns_encode(e, m.rows.columns, m.rows.len, &payload, &bytes), 0);
+	}
+	assert_int_equal(m.rows.len, whole.rows.len);
+	assert_non_null(rows_data(&m.rows));
+	assert_non_null(rows_data(&whole.rows));
+	assert_memory_equal(m.rows.data, whole.rows.data, m.rows.len);
+	there_and_back(e, &m);
+	made_fini(&m);
+	made_fini(&whole);
+	columns_encoder_close(e);
+}
+
+/* Block after block in the same memory, each with what it has. */
+static void test_block_by_block(void **state)
+{
+	static const uint32_t records[] = { 5000, 3, 20000, 40, 4000 };
+	struct columns_encoder *e = columns_encoder_open(1);
+	struct made m;
+	uint32_t i;
+
+	(void)state;
+	assert_non_null(e);
+	seed = 71;
+	made_init(&m);
+	for (i = 0; i < 15; i++) {
+		assert_int_equal(rows_begin(&m.rows, (int64_t)m.time, &m.pair), 0);
+		made_fill(&m, records[i % 5], i % 2 ? 80 : 7, 50);
+		there_and_back(e, &m);
+	}
+	made_fini(&m);
+	columns_encoder_close(e);
+}
+
+/* A string of which more is missing than columns can say: the block stays rows. */
+static void test_not_supported(void **state)
+{
+	const struct writer_format f = { .tag = "tag", .file = "f.c", .function = "f", .format = "{}",
+					 .arg_cnt = 1, .types = { QSLOG_ARG_STR } };
+	struct columns_encoder *e = columns_encoder_open(1);
+	const uint8_t *payload, *rows;
 	uint32_t bytes;
 	struct made m;
 
@@ -363,12 +429,18 @@ static void test_not_canonical(void **state)
 	assert_non_null(e);
 	seed = 9;
 	made_init(&m);
+	assert_int_equal(catalog_out_format(&m.catalog, 0, &f), FORMATS);
 	made_fill(&m, 50, 1, 10);
-	m.rows.data = realloc(m.rows.data, m.rows.len + 8);
-	assert_non_null(m.rows.data);
-	memcpy(m.rows.data + m.rows.len, "\x00\x80\x00", 3);
-	assert_int_equal(columns_encode(e, m.rows.data, m.rows.len + 3, &payload, &bytes), -ENOTSUP);
-	there_and_back(e, m.rows.data, m.rows.len); /* and it is none the worse for it */
+	m.words[2] = (uint64_t)(QSLOG_STR_NULL - 1) << 32;
+	record_append(&m, 0, FORMATS, m.words + 3, 0);
+	assert_int_equal(columns_encode(e, m.rows.columns, m.rows.len, &payload, &bytes), -ENOTSUP);
+	rows = rows_data(&m.rows);
+	assert_non_null(rows);
+	assert_int_equal(m.rows.data_len, m.rows.len);
+	assert_memory_equal(rows + m.rows.len - 6, "\x02\xfe\xff\xff\xff\x0f", 6);
+	assert_int_equal(rows_begin(&m.rows, 5, &m.pair), 0);
+	made_fill(&m, 50, 1, 10);
+	there_and_back(e, &m); /* and the next is none the worse for it */
 	made_fini(&m);
 	columns_encoder_close(e);
 }
@@ -388,7 +460,7 @@ static void test_damage(void **state)
 	seed = 123;
 	made_init(&m);
 	made_fill(&m, 400, 80, 100);
-	assert_int_equal(columns_encode(e, m.rows.data, m.rows.len, &payload, &bytes), 0);
+	assert_int_equal(columns_encode(e, m.rows.columns, m.rows.len, &payload, &bytes), 0);
 	copy = malloc(bytes);
 	back = malloc(m.rows.len + COLUMNS_ROWS_SLACK);
 	assert_non_null(copy);
@@ -430,7 +502,7 @@ static void test_unknown_section(void **state)
 	seed = 4;
 	made_init(&m);
 	made_fill(&m, 400, 80, 100);
-	assert_int_equal(columns_encode(e, m.rows.data, m.rows.len, &payload, &bytes), 0);
+	assert_int_equal(columns_encode(e, m.rows.columns, m.rows.len, &payload, &bytes), 0);
 	copy = malloc(bytes + sizeof(entry) + 5);
 	back = malloc(m.rows.len + COLUMNS_ROWS_SLACK);
 	assert_non_null(copy);
@@ -444,7 +516,7 @@ static void test_unknown_section(void **state)
 	h.section_cnt++;
 	memcpy(copy, &h, sizeof(h));
 	assert_int_equal(decode(copy, bytes + sizeof(entry) + 5, m.rows.len, back), 0);
-	assert_memory_equal(back, m.rows.data, m.rows.len);
+	assert_memory_equal(back, rows_data(&m.rows), m.rows.len);
 	entry.flags = COLUMNS_MUST_UNDERSTAND;
 	memcpy(p, &entry, sizeof(entry));
 	assert_int_equal(decode(copy, bytes + sizeof(entry) + 5, m.rows.len, back), -EBADMSG);
@@ -480,7 +552,7 @@ static void test_parts(void **state)
 		memcpy(m.words + 3, text, 16);
 		record_append(&m, 0, FORMATS, m.words + 3 + (len + 7) / 8, 0);
 	}
-	assert_int_equal(columns_encode(e, m.rows.data, m.rows.len, &payload, &bytes), 0);
+	assert_int_equal(columns_encode(e, m.rows.columns, m.rows.len, &payload, &bytes), 0);
 	assert_int_equal(columns_in_open(&c, zstd, payload, bytes, m.rows.len), 0);
 	assert_int_equal(columns_in_shapes(&c), 0);
 	assert_int_equal(c.shape_cnt, 1);
@@ -563,7 +635,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_repeated),
-		cmocka_unit_test(test_not_canonical),
+		cmocka_unit_test(test_in_between),
+		cmocka_unit_test(test_block_by_block),
+		cmocka_unit_test(test_not_supported),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_unknown_section),
 		cmocka_unit_test(test_parts),

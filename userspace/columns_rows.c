@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * columns_rows.c - columns_rows_put(): the rows of what has been taken apart, for those who need them
+ * before the block is sealed (the tail, a live view), or instead of columns.
+ */
+#include "columns_block.h"
+
+#include <errno.h>
+
+#include "file_format.h"
+
+static uint8_t *head_put(uint8_t *p, const struct block_shape *s)
+{
+	static const uint8_t heads[COLUMNS_SHAPE_KINDS] = {
+		[COLUMNS_SHAPE_LOG] = FILE_ENTRY_LOG << FILE_ENTRY_TYPE_SHIFT,
+		[COLUMNS_SHAPE_ENTER] = FILE_ENTRY_SPAN << FILE_ENTRY_TYPE_SHIFT |
+					FILE_SPAN_ENTER << FILE_SPAN_OP_SHIFT,
+		[COLUMNS_SHAPE_EXIT] = FILE_ENTRY_SPAN << FILE_ENTRY_TYPE_SHIFT |
+				       FILE_SPAN_EXIT << FILE_SPAN_OP_SHIFT,
+	};
+	const uint32_t escape = s->kind == COLUMNS_SHAPE_LOG ? FILE_LOG_ID_ESCAPE : FILE_SPAN_ID_ESCAPE;
+
+	*p++ = (uint8_t)(heads[s->kind] | (s->number < escape ? s->number : escape));
+	return s->number < escape ? p : varint_put(p, s->number);
+}
+
+static int string_put(struct columns_block *b, struct bytes *out)
+{
+	const struct string_entry *e = &b->strings.list[b->strings.refs.history[b->rows.string++]];
+	uint8_t *p = bytes_room(out, 2 * VARINT_BYTES_MAX + (size_t)e->len);
+
+	if (!p)
+		return -ENOMEM;
+	if (e->code == 1) {
+		*p++ = 0;
+	} else {
+		p = varint_put(p, ((uint64_t)e->len << 1 | (e->code != 0)) + 1);
+		if (e->code)
+			p = varint_put(p, (uint64_t)e->len + e->code - 1);
+		if (e->len)
+			memcpy(p, b->strings.texts.p + e->off, e->len);
+		p += e->len;
+	}
+	out->len = (size_t)(p - out->p);
+	return 0;
+}
+
+/* Not of strings. There is room. */
+static uint8_t *number_put(uint8_t *p, uint8_t type, uint64_t v)
+{
+	switch ((enum qslog_arg_type)type) {
+	case QSLOG_ARG_BOOL:
+	case QSLOG_ARG_CHAR:
+	case QSLOG_ARG_UINT8:
+		*p = (uint8_t)v;
+		return p + 1;
+	case QSLOG_ARG_INT64:
+		return zigzag_put(p, (int64_t)v);
+	case QSLOG_ARG_FLOAT:
+		memcpy(p, &v, 4);
+		return p + 4;
+	case QSLOG_ARG_DOUBLE:
+		memcpy(p, &v, 8);
+		return p + 8;
+	default:
+		return varint_put(p, v);
+	}
+}
+
+static int record_put(struct columns_block *b, struct bytes *out, struct block_shape *s, uint64_t time)
+{
+	const uint32_t i = s->rows_cnt++;
+	uint8_t *p = bytes_room(out, 3 * VARINT_BYTES_MAX + 1);
+	unsigned k;
+
+	if (!p)
+		return -ENOMEM;
+	p = zigzag_put(head_put(p, s), (int64_t)time);
+	if (s->kind == COLUMNS_SHAPE_EXIT)
+		p = varint_put(p, columns_block_column(s, 0)[i]);
+	out->len = (size_t)(p - out->p);
+	for (k = 0; k < s->arg_cnt; k++) {
+		if (s->types[k] == QSLOG_ARG_STR || s->types[k] == QSLOG_ARG_BYTES) {
+			if (string_put(b, out))
+				return -ENOMEM;
+			continue;
+		}
+		p = bytes_room(out, VARINT_BYTES_MAX);
+		if (!p)
+			return -ENOMEM;
+		p = number_put(p, s->types[k], columns_block_column(s, k)[i]);
+		out->len = (size_t)(p - out->p);
+	}
+	return 0;
+}
+
+static int thread_put(struct bytes *out, uint64_t number)
+{
+	uint8_t *p = bytes_room(out, 1 + VARINT_BYTES_MAX), *end;
+
+	if (!p)
+		return -ENOMEM;
+	end = varint_put(p + 1, number);
+	*p = (uint8_t)(FILE_ENTRY_INFO << FILE_ENTRY_TYPE_SHIFT |
+		       FILE_INFO_THREAD << FILE_INFO_TYPE_SHIFT | (unsigned)(end - p - 1));
+	out->len += (size_t)(end - p);
+	return 0;
+}
+
+static int op_put(struct columns_block *b, struct bytes *out)
+{
+	struct block_mark *at = &b->rows;
+	const uint32_t i = at->op++, op = b->ops[i];
+	size_t length;
+
+	if (op == COLUMNS_OP_VERBATIM) {
+		length = b->verbatim_lengths.v[at->verbatim_entry++];
+		bytes_put(out, b->verbatim.p + at->verbatim, length);
+		at->verbatim += length;
+		return 0;
+	}
+	if (op == COLUMNS_OP_THREAD)
+		return thread_put(out, b->threads.v[at->thread++]);
+	return record_put(b, out, b->shapes[op - COLUMNS_OP_SHAPE],
+			  i && b->ops[i - 1] == COLUMNS_OP_THREAD ? b->switch_times.v[at->switch_time++] :
+								   b->times.v[at->time++]);
+}
+
+int columns_rows_put(struct columns_block *b, struct bytes *out)
+{
+	int err = 0;
+
+	while (b->rows.op < b->op_cnt && !err)
+		err = op_put(b, out);
+	return err || out->failed ? -ENOMEM : 0;
+}
