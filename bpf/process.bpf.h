@@ -27,6 +27,13 @@ struct {
 } plain_files SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct exe_name);
+	__type(value, __u32);
+} exe_names SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
@@ -301,14 +308,33 @@ static __always_inline void program_say(struct task_struct *task, __u32 tgid, __
 	event_close(chunk);
 }
 
+/* Is its name one that --exe was given? Then the file is one that has come to have it since. */
+static __always_inline bool exe_is_named(struct file *exe)
+{
+	struct dentry *dentry = BPF_CORE_READ(exe, f_path.dentry);
+	struct exe_name name = {};
+
+	name.folder = BPF_CORE_READ(dentry, d_parent, d_inode, i_ino);
+	bpf_probe_read_kernel_str(name.name, sizeof(name.name), BPF_CORE_READ(dentry, d_name.name));
+	return bpf_map_lookup_elem(&exe_names, &name) != NULL;
+}
+
+/* Is the parent a shell that has put it into a job of its own? A service manager's child is in
+ * another session, too. */
+static __always_inline bool process_is_job(struct task_struct *task)
+{
+	struct signal_struct *own = BPF_CORE_READ(task, signal),
+			     *parent = BPF_CORE_READ(task, real_parent, signal);
+
+	return BPF_CORE_READ(own, pids[PIDTYPE_PGID]) != BPF_CORE_READ(parent, pids[PIDTYPE_PGID]) &&
+	       BPF_CORE_READ(own, pids[PIDTYPE_SID]) == BPF_CORE_READ(parent, pids[PIDTYPE_SID]);
+}
+
 /* A program that may have probes is held until the tracer has attached to them; but not under the
  * eyes of a shell's job control, which would say that it was stopped. */
 static __always_inline bool process_hold(struct task_struct *task, const struct plain_key *key)
 {
-	void *group = BPF_CORE_READ(task, signal, pids[PIDTYPE_PGID]);
-
-	return !bpf_map_lookup_elem(&plain_files, key) &&
-	       BPF_CORE_READ(task, real_parent, signal, pids[PIDTYPE_PGID]) == group &&
+	return !bpf_map_lookup_elem(&plain_files, key) && !process_is_job(task) &&
 	       bpf_send_signal(SIGSTOP) == 0;
 }
 
@@ -326,7 +352,7 @@ static __always_inline void process_begin(struct task_struct *task, __u32 flags,
 	if (exe)
 		file_key_of(exe, &key);
 	file = bpf_map_lookup_elem(&files, &key.file);
-	if (file && file->flags & FILE_EXE)
+	if (file ? file->flags & FILE_EXE : config.exes && exe && exe_is_named(exe))
 		flags |= PROCESS_EXE;
 	if (!(flags & (PROCESS_EXE | PROCESS_FOLLOW)))
 		return;

@@ -17,6 +17,7 @@
 #define PROCESS_REGISTRIES_MAX 8     /* copies of the runtime in one process */
 #define PROCESS_COMMAND_BYTES 1024   /* of its command line, as the event of its beginning has it */
 #define PROCESS_PATH_BYTES 256
+#define PROCESS_NAME_BYTES 64 /* of a program's name in its folder; longer ones are cut off */
 #define PROCESS_NO_FILE 0xffffffffu
 
 enum process_flag {
@@ -59,6 +60,12 @@ struct file_entry {
 	__u64 code;	/* address of its first executable segment */
 	__u32 number;
 	__u32 flags; /* enum file_flag */
+};
+
+/* --exe: the name of a program, which another file may come to have. */
+struct exe_name {
+	__u64 folder; /* inode; names of two file systems that are alike are looked at once in vain */
+	char name[PROCESS_NAME_BYTES]; /* zeros behind it */
 };
 
 enum process_what {

@@ -479,6 +479,16 @@ int kernel_file_add(struct kernel *k, dev_t dev, uint64_t inode, const struct fi
 				    BPF_ANY);
 }
 
+int kernel_exe_name_add(struct kernel *k, uint64_t folder, const char *name)
+{
+	struct exe_name key = {.folder = folder};
+	const uint32_t nothing = 0;
+
+	memcpy(key.name, name, strnlen(name, sizeof(key.name) - 1));
+	return bpf_map__update_elem(k->skel->maps.exe_names, &key, sizeof(key), &nothing,
+				    sizeof(nothing), BPF_ANY);
+}
+
 void kernel_plain_add(struct kernel *k, const struct plain_key *key)
 {
 	const uint32_t nothing = 0;

@@ -78,6 +78,8 @@ int kernel_procs_fd(const struct kernel *k);
 
 /* Processes that map the file have a registry in it, or are to be traced. */
 int kernel_file_add(struct kernel *k, dev_t dev, uint64_t inode, const struct file_entry *entry);
+/* Whatever program has the name (in the folder with the inode), who executes it is to be traced. */
+int kernel_exe_name_add(struct kernel *k, uint64_t folder, const char *name);
 /* The program of an event PROCESS_EXECUTED has no probes. */
 void kernel_plain_add(struct kernel *k, const struct plain_key *key);
 

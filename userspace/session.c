@@ -430,11 +430,23 @@ static bool pull_works(void *arg)
 	return kernel_pull(s->kernel, false) == 0;
 }
 
+/* Whose processes these will be is not known yet. */
+static bool others_come(const struct session *s)
+{
+	return s->options->follow || s->options->exe_cnt;
+}
+
 static bool reading_works(void *arg)
 {
 	struct session *s = arg;
 
-	return targets_readable(s->targets);
+	return !others_come(s) && targets_readable(s->targets);
+}
+
+/* Those that are stopped until they are attached to are let go again. */
+static bool letting_go_works(void *arg)
+{
+	return !others_come(arg);
 }
 
 /* A clean close removes the tail, and --rotate-* makes new files: as the user. */
@@ -460,6 +472,7 @@ int session_confine(struct session *s, struct why *why)
 	const struct privilege_need needs[] = {
 		{CAP_BPF, pull_works, s},
 		{CAP_SYS_PTRACE, reading_works, s},
+		{CAP_KILL, letting_go_works, s}, /* the filter leaves SIGCONT of it */
 	};
 	int err = 0;
 
@@ -468,7 +481,7 @@ int session_confine(struct session *s, struct why *why)
 	if (!err && s->options->drop_user)
 		err = folder_check(s, why);
 	if (!err)
-		err = sandbox_enter(s->options->drop_user != NULL, s->options->follow, why);
+		err = sandbox_enter(s->options->drop_user != NULL, others_come(s), why);
 	return err == -ENOTSUP ? 0 : err; /* said by --check */
 }
 

@@ -41,7 +41,8 @@ struct member {
 /* --exe: the name may come to be another file's. */
 struct named_exe {
 	const char *path, *name;
-	int watch; /* of its folder */
+	uint64_t folder; /* its inode */
+	int watch;	 /* of the folder */
 };
 
 struct targets {
@@ -303,6 +304,7 @@ int targets_exe(struct targets *ts, const char *path, struct why *why)
 	const char *slash = strrchr(path, '/');
 	struct probed_file *file;
 	struct named_exe *grown;
+	struct stat st;
 	char *folder;
 	int err = probed_files_path(ts->target_options.files, path, &file, why);
 
@@ -318,7 +320,7 @@ int targets_exe(struct targets *ts, const char *path, struct why *why)
 		return -ENOMEM;
 	/* Where this is not possible, the name is looked at only now. */
 	ts->exes[ts->exe_cnt++] = (struct named_exe){
-		path, slash ? slash + 1 : path,
+		path, slash ? slash + 1 : path, stat(folder, &st) ? 0 : st.st_ino,
 		inotify_add_watch(ts->names, folder, IN_MOVED_TO | IN_CREATE | IN_CLOSE_WRITE),
 	};
 	free(folder);
@@ -374,6 +376,12 @@ static int exes_attach(struct targets *ts, struct why *why)
 	uint32_t i;
 	int err = 0;
 
+	for (i = 0; !err && i < ts->exe_cnt; i++) {
+		err = kernel_exe_name_add(ts->kernel, ts->exes[i].folder, ts->exes[i].name);
+		if (err)
+			why_set(why, err, "cannot tell the kernel about %s: %s", ts->exes[i].path,
+				strerror(-err));
+	}
 	for (i = 1; !err && (file = probed_files_number(ts->target_options.files, i)); i++) {
 		if (!file->exe)
 			continue;
@@ -651,8 +659,12 @@ static void program_look(struct targets *ts, struct member *m, const struct proc
 			 dev_t dev)
 {
 	struct target_counts counts;
+	unsigned int i;
 	int err;
 
+	/* It may have come to have the name of one that is known. */
+	for (i = 0; event->flags & PROCESS_EXE && i < ts->exe_cnt; i++)
+		exe_replaced(ts, &ts->exes[i]);
 	if (!(event->flags & PROCESS_HELD) &&
 	    probed_files_plain(ts->target_options.files, dev, event->key.file.inode))
 		return;

@@ -153,8 +153,23 @@ struct inode {
 	loff_t i_size;
 };
 
+struct qstr {
+	const unsigned char *name;
+};
+
+struct dentry {
+	struct dentry *d_parent;
+	const struct qstr d_name;
+	struct inode *d_inode;
+};
+
+struct path {
+	struct dentry *dentry;
+};
+
 struct file {
 	struct inode *f_inode;
+	const struct path f_path;
 };
 
 struct mm_struct {
@@ -176,6 +191,7 @@ struct seq_file;
 
 enum pid_type {
 	PIDTYPE_PGID = 2,
+	PIDTYPE_SID = 3,
 	PIDTYPE_MAX = 4,
 };
 

@@ -74,6 +74,27 @@ equal "last words" "$(message_cnt "$file" 'last words')" 1
 equal "numbers" "$(message_cnt "$file" '^I speaker [0-9]+$')" 50000
 [ -e "$file.tail" ] && fail "a clean close left the tail"
 
+# Whose processes will come is not known, and those that are stopped to be looked at must go on.
+cp "$fixtures/workload" "$dir/program"
+file=$dir/out.d/e.qslog
+tracer_start --drop-privs nobody --exe "$dir/program" -o "$file" || finish
+tracer_pid
+equal "effective capabilities with --exe" "$(of_tracer CapEff)" 0000000000080020 # and CAP_KILL
+kill -STOP "$pid"
+cp "$fixtures/workload" "$dir/new" && mv "$dir/new" "$dir/program"
+"$dir/program" -s "$dir/shared" -n 100 &
+app=$!
+until grep -q '^State:.T' "/proc/$app/status"; do
+	[ -d "/proc/$app" ] || { fail "the replaced program did not wait"; break; }
+done
+kill -CONT "$pid"
+wait "$app"
+app=''
+tracer_end INT
+if "$trace" --check | grep -q '^  ok    uprobes by multi link'; then
+	err '^records=100 lost=0 '
+fi
+
 # The user's own process: nothing is kept. And it is killed.
 cp "$fixtures/speaker" "$dir"
 printf '#!/bin/sh\nexec setpriv --reuid=65534 --regid=65534 --clear-groups %s/speaker\n' "$dir" >"$dir/own"
