@@ -2038,9 +2038,10 @@ extern struct qslog_registry qslog_priv_registry __attribute__((visibility("hidd
 enum qslog_clock qslog_priv_clock(void) __attribute__((visibility("hidden")));
 void qslog_priv_collector_wake(void) __attribute__((visibility("hidden")));
 /* Sets the collector's bits in the words of the levels that it records, or in none. The kernel counts
- * semaphores with plain additions, which can undo a change that comes at the same moment: call it
- * again. */
+ * semaphores with plain additions, which can undo a change that comes at the same moment: have it done
+ * again, as it was said last. */
 void qslog_priv_collector_levels(int on) __attribute__((visibility("hidden")));
+void qslog_priv_collector_levels_again(void) __attribute__((visibility("hidden")));
 /* A forked child has none. Once this has returned, the arena_memory before is not running. */
 void qslog_priv_hooks_set(int (*arena_memory)(uint64_t bytes, int *fd, uint64_t *offset),
 			  void (*sites_added)(int module)) __attribute__((visibility("hidden")));

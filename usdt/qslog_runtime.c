@@ -48,8 +48,7 @@
 /* The collector is woken when this part of the ring waits for it: a system call, so not at every
  * stop. */
 #define COLLECTOR_WAKE_SHARE 4
-/* Stops that come in quick succession mark and push only so often. */
-#define MARK_BYTES 4096u
+/* Stops that come in quick succession push only so often. */
 #define PUSH_BYTES (QSLOG_BATCH_BYTES / 2)
 /* How long is looked how fast the counter is: to within 1 in 10^5. */
 #define COUNTER_LOOK_NS 10000000
@@ -227,6 +226,25 @@ static void arena_push(struct qslog_arena *arena, uint64_t to, uint64_t records)
 	}
 }
 
+static int push_due(const struct qslog_arena *arena, uint64_t pos)
+{
+	return pos - arena->pushed >= PUSH_BYTES && tracer_attached();
+}
+
+/* At a stop, where [start, end) has been reserved. What is reserved counts as overwritten, of a record of
+ * 128 KiB half a ring that is still there: so the reservation is given back meanwhile. 0: it could not
+ * be, since a handler has reserved behind it. */
+static int arena_push_stopped(struct qslog_arena *arena, uint64_t start, uint64_t end,
+			      uint64_t records)
+{
+	uint64_t expected = end;
+	const int back = __atomic_compare_exchange_n(&arena->reserve, &expected, start, 0,
+						     __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+
+	arena_push(arena, start, records);
+	return back;
+}
+
 /* All that the calling thread has recorded, unless that is in the middle of a record. */
 static void arena_push_all(struct qslog_arena *arena)
 {
@@ -259,13 +277,13 @@ static uint32_t ended_kept(void)
 	return __atomic_load_n(&qslog_priv_process.ended_kept, __ATOMIC_RELAXED);
 }
 
-/* At a stop. In snapshot mode the marks have to reach back over the whole ring, also those 15 that are
- * not about to be overwritten: there is one in each 14th of it. */
+/* At a stop. The marks have to reach back over the whole ring, also those 15 that are not about to be
+ * overwritten: there is one in each 14th of it. */
 static int mark_due(const struct qslog_arena *arena, uint64_t pos)
 {
 	const uint64_t last = arena_mark_last(arena), part = (arena->mask + 1) / (QSLOG_MARKS - 2);
 
-	return ended_kept() ? pos / part != last / part : pos - last >= MARK_BYTES;
+	return pos / part != last / part;
 }
 
 void qslog_priv_collector_wake(void)
@@ -801,6 +819,15 @@ void qslog_priv_collector_levels(int on)
 	lock_give(&saved);
 }
 
+void qslog_priv_collector_levels_again(void)
+{
+	sigset_t saved;
+
+	lock_take(&saved);
+	levels_apply();
+	lock_give(&saved);
+}
+
 static int rule_set(const char *tag, size_t length, int prefix, int level)
 {
 	uint32_t i;
@@ -1088,8 +1115,10 @@ struct qslog_priv_slot qslog_priv_reserve_slow(struct qslog_arena *arena, uint64
 
 			if (mark_due(arena, start))
 				arena_mark(arena, start, records);
-			if (start - arena->pushed >= PUSH_BYTES)
-				arena_push(arena, start, records);
+			if (push_due(arena, start) && arena_push_stopped(arena, start, end, records)) {
+				start = qslog_priv_reserve_add(&arena->reserve, bytes);
+				continue;
+			}
 		}
 		if (wake)
 			qslog_priv_collector_wake();

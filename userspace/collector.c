@@ -316,7 +316,7 @@ static void *collector_main(void *arg)
 			/* threads come and go: let them have the arenas of those that have gone */
 			arenas_before = arenas;
 			(void)writer_flush(c->writer);
-			qslog_priv_collector_levels(1);
+			qslog_priv_collector_levels_again();
 			unflushed = false;
 			flushed_ns = now;
 		}
@@ -561,7 +561,7 @@ int qslog_stop(void)
 		__atomic_store_n(&c->stop, 1, __ATOMIC_SEQ_CST);
 		qslog_priv_collector_wake();
 		pthread_join(c->thread, NULL);
-		qslog_priv_collector_levels(0); /* it may have set them again */
+		qslog_priv_collector_levels_again();
 		__atomic_store_n(&qslog_priv_process.collector, QSLOG_COLLECTOR_OFF,
 				 __ATOMIC_RELEASE);
 		err = output_close(c);

@@ -157,7 +157,7 @@ static void *snapshot_main(void *arg)
 		now_ms = monotonic_ms();
 		if (now_ms - noted_ms >= NOTE_MS) {
 			dumper_note(&s->dumper);
-			qslog_priv_collector_levels(1); /* a tracer may have undone it */
+			qslog_priv_collector_levels_again(); /* a tracer may have undone it */
 			noted_ms = now_ms;
 		}
 		futex_wait(&s->wake, wake, (unsigned int)(noted_ms + NOTE_MS - now_ms) + 1);
@@ -379,7 +379,7 @@ int collector_snapshot_stop(void)
 	pthread_join(s->thread, NULL);
 	__atomic_store_n(&s->runs, 0, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&s->asking);
-	qslog_priv_collector_levels(0); /* it may have set them again */
+	qslog_priv_collector_levels_again();
 	__atomic_store_n(&qslog_priv_process.ended_kept, 0, __ATOMIC_RELEASE);
 	if (collector_safe_missed(&s->safe) && debug_enabled())
 		fprintf(stderr, "qslog: records of %llu threads would not have survived a crash\n",
