@@ -113,6 +113,34 @@ enum trouble {
 #define SELFTEST_KEY 0x51534c4f47000001ull
 #define SELFTEST_COOKIE 3
 
+/* A site that asks for a dump when it records: its file is this one, or its path ends with it. */
+#define CHOSEN_MAX 8
+#define CHOSEN_FILE_BYTES 256
+
+struct chosen_site {
+	__u32 line; /* 0: none */
+	__u32 file_bytes;
+	char file[CHOSEN_FILE_BYTES]; /* NUL-terminated */
+};
+
+enum chosen_state {
+	CHOSEN_ARMED = 0,
+	CHOSEN_TAKING = 1, /* one has recorded, and what there was then is being taken */
+	CHOSEN_TAKEN = 2,  /* it has been: until the tracer has written the dump */
+	CHOSEN_HELD = 3	   /* the tracer is writing a dump for something else */
+};
+
+/* Of a site that has recorded. */
+struct chosen_hit {
+	__u32 state; /* enum chosen_state */
+	__u32 site;  /* index of struct chosen_site */
+	__u32 tgid;
+	__u32 process; /* its number */
+	__u32 seen;    /* by bit: sites that have recorded, ever */
+	__u32 pad;
+	__u64 missed;  /* hits that came when it was not CHOSEN_ARMED, since the beginning */
+};
+
 /* Set before load. */
 struct trace_config {
 	__u32 selftest_tgid; /* hits of qslog:batch with SELFTEST_KEY by it are counted, no more */
@@ -123,6 +151,7 @@ struct trace_config {
 	__u32 follow;	     /* 1: some processes are PROCESS_FOLLOW */
 	__u64 room_bytes;    /* of the ring buffer that push and pull may fill */
 	__u64 wakeup_bytes;  /* wake the tracer when the ring buffer holds this much */
+	struct chosen_site chosen[CHOSEN_MAX];
 };
 
 #endif

@@ -80,6 +80,7 @@ __u64 selftest_hits;
 __u64 zero; /* for sums in loops: the verifier would follow each value of one that it knows */
 __u32 tracer_sleeps;	 /* 1: it waits, and nobody has woken it yet */
 __u32 attached_gone;	 /* threads through which probes were attached, and that have ended */
+struct chosen_hit chosen_hit;
 
 static __always_inline void trouble_count(__u32 what)
 {
@@ -137,6 +138,8 @@ struct copy {
 	__u32 tgid;
 	__u32 entry;
 	__u32 unreadable; /* arenas that could not be read */
+	__u16 last;	  /* 1: no thread of the process will write any more */
+	__u16 untaken;	  /* 1: arenas only of which nothing has been taken for the dump */
 	__u64 untracked;  /* records of arenas that have no state */
 };
 
@@ -389,8 +392,7 @@ static __always_inline void state_baseline(struct copy *c, struct arena_state *s
 		__sync_val_compare_and_swap(&state->sent, sent, mark.pos);
 }
 
-/* The newest of what several saw: a slow one must not put it back. The harvest is right: nobody
- * writes any more. */
+/* The newest of what several saw: a slow one must not put it back. The last harvest is right. */
 static __always_inline void raise(__u64 *value, __u64 to, const bool last)
 {
 	__u64 now = *(volatile __u64 *)value;
@@ -403,7 +405,7 @@ static __always_inline void raise(__u64 *value, __u64 to, const bool last)
 
 static __always_inline void state_note(struct arena_state *state, const struct copy *c)
 {
-	const bool last = c->entry == CHUNK_HARVEST;
+	const bool last = c->last;
 
 	if (last || c->head.head >= state->head) {
 		state->tid = c->head.tid;
@@ -448,6 +450,8 @@ static __always_inline void arena_copy(struct copy *c, struct task_struct *task,
 		c->untracked += c->head.records;
 		return;
 	}
+	if (c->untaken && state->sent)
+		return;
 	/* One at a time is enough; but where the owner would overwrite soon (the other one may have
 	 * lost its CPU), whoever is first. */
 	owned = !__sync_val_compare_and_swap(&state->busy, 0, 1);
@@ -707,6 +711,9 @@ int pull_task(struct bpf_iter__task *ctx)
 	proc->pulled = pull_number; /* once per process, whichever thread comes first */
 	w.task = task;
 	walk_init(&w);
+	/* What those hold now would leave a hole behind what was taken as a chosen site recorded. */
+	w.copy.untaken = *(volatile __u32 *)&chosen_hit.state == CHOSEN_TAKEN &&
+			 chosen_hit.process == proc->process;
 	w.copy.entry = CHUNK_PULL;
 	w.copy.tgid = tgid;
 	w.copy.id.process = proc->process;
@@ -734,6 +741,7 @@ static __always_inline int harvest(bool last)
 		return 0;
 	walk_init(&w);
 	w.copy.entry = CHUNK_HARVEST;
+	w.copy.last = last;
 	w.copy.tgid = tgid;
 	w.copy.id.process = proc->process;
 	w.known = bpf_map_lookup_elem(&registries, &w.copy.id.process);
@@ -746,6 +754,7 @@ static __always_inline int harvest(bool last)
 }
 
 #include "process.bpf.h"
+#include "chosen.bpf.h"
 
 /* --- push */
 

@@ -10,8 +10,9 @@
 
 #include <errno.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "site_place.h"
 
 #define FILE_BYTES_MAX 1024u
 #define KNOWN_CNT 64u
@@ -26,24 +27,17 @@ static struct {
 
 int collector_chosen_set(const char *text)
 {
-	const char *colon = text ? strrchr(text, ':') : NULL;
-	unsigned long line;
-	char *end;
+	struct site_place place;
 
 	chosen.line = 0;
 	collector_chosen_forget();
 	if (!text)
 		return 0;
-	if (!colon || colon == text || (size_t)(colon - text) >= FILE_BYTES_MAX ||
-	    colon[1] < '0' || colon[1] > '9')
+	if (site_place_parse(text, FILE_BYTES_MAX - 1, &place))
 		return -EINVAL;
-	errno = 0;
-	line = strtoul(colon + 1, &end, 10);
-	if (errno || *end || !line || line > UINT32_MAX)
-		return -EINVAL;
-	chosen.file_bytes = (size_t)(colon - text);
+	chosen.file_bytes = place.file_bytes;
 	memcpy(chosen.file, text, chosen.file_bytes);
-	chosen.line = (uint32_t)line;
+	chosen.line = place.line;
 	return 0;
 }
 

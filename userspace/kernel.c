@@ -163,14 +163,28 @@ int64_t kernel_consume(struct kernel *k, int64_t budget)
 
 /* --- Open */
 
+/* Who takes qslog:record, if anybody. */
+static void record_choose(struct kernel *k)
+{
+	const bool immediate = k->options.immediate, chosen = k->options.chosen[0].line;
+	const bool multi = k->programs.multi;
+
+	k->programs.each_record = immediate || chosen;
+	k->programs.record = chosen ? k->skel->progs.on_chosen : k->skel->progs.on_record;
+	k->programs.record_multi = chosen ? k->skel->progs.on_chosen_multi :
+					    k->skel->progs.on_record_multi;
+	bpf_program__set_autoload(k->skel->progs.on_record, immediate);
+	bpf_program__set_autoload(k->skel->progs.on_record_multi, immediate && multi);
+	bpf_program__set_autoload(k->skel->progs.on_chosen, chosen);
+	bpf_program__set_autoload(k->skel->progs.on_chosen_multi, chosen && multi);
+}
+
 /* Both ways to attach stay possible: see probe_attach.h. */
 static void programs_choose(struct kernel *k)
 {
 	k->programs.batch = k->skel->progs.on_batch;
 	k->programs.level = k->skel->progs.on_level;
-	k->programs.record = k->skel->progs.on_record;
 	k->programs.batch_multi = k->skel->progs.on_batch_multi;
-	k->programs.record_multi = k->skel->progs.on_record_multi;
 	k->programs.level_multi = k->skel->progs.on_level_multi;
 	k->programs.module = k->skel->progs.on_module;
 	k->programs.module_multi = k->skel->progs.on_module_multi;
@@ -180,9 +194,7 @@ static void programs_choose(struct kernel *k)
 	bpf_program__set_autoload(k->programs.module_multi, k->programs.multi);
 	(void)bpf_program__set_expected_attach_type(
 		k->programs.module_multi, (enum bpf_attach_type)UPROBE_MULTI_ATTACH_TYPE);
-	k->programs.immediate = k->options.immediate;
-	bpf_program__set_autoload(k->programs.record, k->options.immediate);
-	bpf_program__set_autoload(k->programs.record_multi, k->options.immediate && k->programs.multi);
+	record_choose(k);
 	(void)bpf_program__set_expected_attach_type(
 		k->programs.batch_multi, (enum bpf_attach_type)UPROBE_MULTI_ATTACH_TYPE);
 	(void)bpf_program__set_expected_attach_type(
@@ -200,6 +212,7 @@ static int programs_load(struct kernel *k, const char *ends, struct why *why)
 		return why_set(why, -errno, "cannot open the BPF object: %s", strerror(errno));
 	k->skel->rodata->config.selftest_tgid = (uint32_t)getpid();
 	k->skel->rodata->config.snapshot = k->options.snapshot;
+	memcpy(k->skel->rodata->config.chosen, k->options.chosen, sizeof(k->options.chosen));
 	k->skel->rodata->config.room_bytes =
 		k->options.ring_bytes - (k->options.ring_bytes / 2 < HARVEST_ROOM_BYTES ?
 					 k->options.ring_bytes / 2 : HARVEST_ROOM_BYTES);
@@ -373,6 +386,32 @@ const struct kernel_ends *kernel_ends_get(const struct kernel *k)
 }
 
 /* --- Processes */
+
+void kernel_chosen(const struct kernel *k, struct chosen_hit *out)
+{
+	const struct chosen_hit *hit = &k->skel->bss->chosen_hit;
+
+	out->state = __atomic_load_n(&hit->state, __ATOMIC_ACQUIRE);
+	out->site = hit->site;
+	out->tgid = hit->tgid;
+	out->process = hit->process;
+	out->seen = __atomic_load_n(&hit->seen, __ATOMIC_RELAXED);
+	out->missed = __atomic_load_n(&hit->missed, __ATOMIC_RELAXED);
+}
+
+bool kernel_chosen_hold(struct kernel *k)
+{
+	uint32_t state = CHOSEN_ARMED;
+
+	return __atomic_compare_exchange_n(&k->skel->bss->chosen_hit.state, &state, CHOSEN_HELD, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) ||
+	       state != CHOSEN_TAKING;
+}
+
+void kernel_chosen_arm(struct kernel *k)
+{
+	__atomic_store_n(&k->skel->bss->chosen_hit.state, CHOSEN_ARMED, __ATOMIC_SEQ_CST);
+}
 
 uint32_t kernel_attached_gone(const struct kernel *k)
 {

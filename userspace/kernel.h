@@ -21,6 +21,8 @@ struct kernel_options {
 	uint32_t ring_bytes; /* power of two, multiple of the page size */
 	bool libbpf_messages;
 	bool snapshot;	/* batches are not taken: what arenas hold is, by kernel_pull() or at the end */
+	/* With `snapshot`: sites that ask for a dump when they record, see kernel_chosen(). */
+	struct chosen_site chosen[CHOSEN_MAX];
 	bool immediate; /* each record is copied, and the tracer woken, as it is written */
 	const char *ends; /* as on older kernels, whatever this one is: see kernel_ends.h; or NULL */
 	bool exes;   /* kernel_file_add() will have files with FILE_EXE */
@@ -82,6 +84,14 @@ int kernel_file_add(struct kernel *k, dev_t dev, uint64_t inode, const struct fi
 int kernel_exe_name_add(struct kernel *k, uint64_t folder, const char *name);
 /* The program of an event PROCESS_EXECUTED has no probes. */
 void kernel_plain_add(struct kernel *k, const struct plain_key *key);
+
+/* Chosen sites that have recorded. CHOSEN_TAKEN: what the process held then waits in the ring buffer. */
+void kernel_chosen(const struct kernel *k, struct chosen_hit *out);
+/* Before a dump, whatever it is for: sites that record from now on are counted. False: what one asks for
+ * is just being taken. */
+bool kernel_chosen_hold(struct kernel *k);
+/* It has been written. */
+void kernel_chosen_arm(struct kernel *k);
 
 /* How many threads through which probes were attached have ended. */
 uint32_t kernel_attached_gone(const struct kernel *k);

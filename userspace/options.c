@@ -12,6 +12,7 @@
 
 #include "output_options.h"
 #include "qslog_abi.h"
+#include "site_place.h"
 
 #ifndef QSLOG_VERSION
 #define QSLOG_VERSION "unknown"
@@ -55,6 +56,9 @@ static const char usage_text[] =
 	"      --snapshot         write nothing until SIGUSR1, or the end of a process: then the newest\n"
 	"                         records that memory still holds; %n in FILE is the dump's number,\n"
 	"                         without it each dump replaces the one before\n"
+	"      --snapshot-site FILE:LINE  --snapshot, and a dump when the log or span there records;\n"
+	"                         FILE as in the source, or the last parts of its path; may be repeated;\n"
+	"                         each record then traps into the kernel, half a microsecond\n"
 	"      --immediate        each record traps into the kernel by itself and is in the file at once;\n"
 	"                         costs the program one to three microseconds each, on all levels\n"
 	"      --sched            record when and why the threads were off the CPU: qslog stat and\n"
@@ -95,7 +99,7 @@ static const char usage_text[] =
 
 enum { OPT_LIVE = 256, OPT_RING_SIZE, OPT_STRICT, OPT_FLUSH_MS, OPT_CHECK,
        OPT_ROTATE_SIZE, OPT_ROTATE_TIME, OPT_ROTATE_COUNT, OPT_MAX_FILES, OPT_SYNC, OPT_DROP_PRIVS,
-       OPT_EXE, OPT_TID, OPT_NICE, OPT_SNAPSHOT, OPT_IMMEDIATE, OPT_MIN_DURATION, OPT_SAMPLE,
+       OPT_EXE, OPT_TID, OPT_NICE, OPT_SNAPSHOT, OPT_SNAPSHOT_SITE, OPT_IMMEDIATE, OPT_MIN_DURATION, OPT_SAMPLE,
        OPT_COMPRESS, OPT_TICK, OPT_SCHED };
 
 static int usage_error(const char *what, const char *value)
@@ -290,6 +294,23 @@ static int tag_add(struct options *o, const char *tag)
 	return 0;
 }
 
+static int chosen_add(struct options *o, const char *text)
+{
+	struct chosen_site *chosen = &o->chosen[o->chosen_cnt];
+	struct site_place place;
+
+	if (o->chosen_cnt == CHOSEN_MAX)
+		return usage_error("too many of --snapshot-site (at most 8)", text);
+	if (site_place_parse(text, CHOSEN_FILE_BYTES - 1, &place))
+		return usage_error("not a place in the source (FILE:LINE, such as net/peer.c:42)", text);
+	memcpy(chosen->file, text, place.file_bytes);
+	chosen->file_bytes = (uint32_t)place.file_bytes;
+	chosen->line = place.line;
+	o->chosen_cnt++;
+	o->snapshot = true;
+	return 0;
+}
+
 /* What becomes of the output. */
 static int output_take(struct options *o, int option, const char *value)
 {
@@ -342,6 +363,8 @@ static int option_take(struct options *o, int option, const char *value)
 	case OPT_SNAPSHOT:
 		o->snapshot = true;
 		return 0;
+	case OPT_SNAPSHOT_SITE:
+		return chosen_add(o, value);
 	case OPT_IMMEDIATE:
 		o->immediate = true;
 		return 0;
@@ -408,6 +431,7 @@ int options_parse(struct options *o, int argc, char **argv)
 		{"follow", no_argument, NULL, 'f'},
 		{"nice", required_argument, NULL, OPT_NICE},
 		{"snapshot", no_argument, NULL, OPT_SNAPSHOT},
+		{"snapshot-site", required_argument, NULL, OPT_SNAPSHOT_SITE},
 		{"immediate", no_argument, NULL, OPT_IMMEDIATE},
 		{"tid", required_argument, NULL, OPT_TID},
 		{"min-duration", required_argument, NULL, OPT_MIN_DURATION},

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "chunk.h"
 #include "writer.h"
 
 struct options {
@@ -29,7 +30,9 @@ struct options {
 	uint32_t ring_bytes;	/* --ring-size */
 	uint32_t flush_ms;	/* --flush-ms */
 	bool live, quiet, strict;
-	bool snapshot;		/* --snapshot */
+	bool snapshot;		/* --snapshot, --snapshot-site */
+	struct chosen_site chosen[CHOSEN_MAX]; /* --snapshot-site */
+	unsigned int chosen_cnt;
 	bool immediate;		/* --immediate */
 	struct writer_rotation rotation; /* --rotate-*, --max-files */
 	enum writer_sync sync;		 /* --sync */

@@ -282,7 +282,7 @@ int probe_attach_levels(const struct probe_programs *programs, const struct prob
 				   QSLOG_LEVEL_COUNT - level_min, 0, link);
 	if (err && perf_allowed())
 		err = levels_perf_attach(programs, target, level_min, probe, link);
-	if (!err && programs->immediate && target->probes->record.cnt)
+	if (!err && programs->each_record && target->probes->record.cnt)
 		err = record_attach(programs, target, &link->record);
 	if (err) {
 		probe_link_close(link);

@@ -51,7 +51,7 @@ struct probe_target {
 struct probe_programs {
 	struct bpf_program *batch_multi, *module_multi, *record_multi, *level_multi;
 	struct bpf_program *batch, *module, *record, *level;
-	bool immediate; /* qslog:record is attached with the levels */
+	bool each_record; /* qslog:record is attached with the levels */
 	bool multi; /* such links work */
 };
 

@@ -3,7 +3,7 @@
  * session.c - one event loop: chunks from the ring buffer, a timer for pulls, flushes and the
  * status line, signals, and the ends of the targets.
  */
-#include "session.h"
+#include "session_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,32 +37,8 @@
 
 #define CONSUME_BYTES (4 << 20)	/* of chunks between two looks at the other events */
 #define STATUS_MS 500
-#define FINISH_ROUNDS 64
 
-struct session {
-	const struct options *options;
-	struct kernel *kernel;
-	struct targets *targets;
-	struct launch launch;
-	struct privilege_user user; /* with --drop-privs */
-	bool launched;
-	struct writer *writer;
-	struct trace_snapshot snapshot;
-	struct ingest *ingest;
-	struct live *live;
-	struct scheduler *scheduler; /* NULL: not asked for */
-	struct writer_totals totals;
-	int epoll, timer, signals;
-	sigset_t signals_before;
-	bool terminal; /* it had one at the beginning */
-	uint64_t started_ms, status_ms;
-	uint32_t counter_kind; /* enum file_counter_kind of the file's times; 0: not known yet */
-	bool status_shown, clock_said;
-	struct trace_output trace_output;
-	char output[PATH_MAX];
-};
-
-static uint64_t monotonic_ms(void)
+uint64_t session_monotonic_ms(void)
 {
 	struct timespec now;
 
@@ -80,7 +56,7 @@ const char *session_degraded(const struct session *s)
 	return kernel_ends_degraded(kernel_ends_get(s->kernel));
 }
 
-static void status_clear(struct session *s)
+void session_status_clear(struct session *s)
 {
 	if (s->status_shown)
 		fputs("\r\033[K", stderr);
@@ -92,7 +68,7 @@ static void session_say(void *arg, const char *format, va_list args)
 {
 	struct session *s = arg;
 
-	status_clear(s);
+	session_status_clear(s);
 	fputs("qslog-trace: ", stderr);
 	vfprintf(stderr, format, args);
 	fputc('\n', stderr);
@@ -129,7 +105,7 @@ static bool clock_settle(struct session *s, const struct target *t, uint32_t cou
 		return true;
 	}
 	if (!s->clock_said) {
-		status_clear(s);
+		session_status_clear(s);
 		fprintf(stderr, "qslog-trace: process %d: records that have their times from %s do not "
 			"fit into %s: %s; they are left out, and counted as lost (start the program "
 			"with QSLOG_CLOCK=%s)\n", (int)target_pid(t),
@@ -257,7 +233,7 @@ static void output_name(struct session *s)
 		snprintf(s->output, sizeof(s->output), "%s.qslog", slash ? slash + 1 : exe);
 }
 
-static int ingest_begin(struct session *s)
+int session_ingest_begin(struct session *s)
 {
 	const struct ingest_filter filter = {
 		.level_min = s->options->level,
@@ -302,7 +278,7 @@ static int output_open(struct session *s, struct why *why)
 	err = trace_output_open(&s->writer, &s->trace_output, s->options, s->counter_kind, why);
 	if (err)
 		return err;
-	err = ingest_begin(s);
+	err = session_ingest_begin(s);
 	if (!err && s->options->live)
 		err = live_open(&s->live, s->writer, s->options->tick_ns);
 	return err;
@@ -385,6 +361,7 @@ int session_open(struct session **out, const struct options *options, struct why
 	s->epoll = s->timer = s->signals = -1;
 	s->terminal = terminal_there();
 	kernel.arg = s;
+	memcpy(kernel.chosen, options->chosen, sizeof(kernel.chosen));
 	if (options->drop_user)
 		err = privilege_user_find(&s->user, options->drop_user, why);
 	if (!err)
@@ -416,7 +393,7 @@ int session_open(struct session **out, const struct options *options, struct why
 		return err;
 	}
 	s->launched = false;
-	s->started_ms = monotonic_ms();
+	s->started_ms = session_monotonic_ms();
 	*out = s;
 	return 0;
 }
@@ -506,7 +483,7 @@ static void status_show(struct session *s, uint64_t now)
 
 static void tick(struct session *s)
 {
-	uint64_t expirations, now = monotonic_ms();
+	uint64_t expirations, now = session_monotonic_ms();
 
 	(void)!read(s->timer, &expirations, sizeof(expirations));
 	(void)kernel_pull(s->kernel, false);
@@ -537,142 +514,16 @@ static bool signal_take(struct session *s)
 	return false;
 }
 
-static enum session_end ended_how(const struct session *s)
+enum session_end session_ended_how(const struct session *s)
 {
 	return targets_ever(s->targets) > 1 ? SESSION_TARGETS_ENDED :
 	       targets_executed(s->targets) ? SESSION_TARGET_EXECUTED : SESSION_TARGET_ENDED;
 }
 
-static void consume_all(struct session *s)
+void session_consume_all(struct session *s)
 {
 	while (kernel_consume(s->kernel, CONSUME_BYTES) > 0)
 		;
-}
-
-/* --- Snapshots: the ring buffer is empty but for what a process left that has ended, and for what a
- * dump asks for. */
-
-/* What memory holds, as far as the ring buffer has room for it at a time. */
-static void dump_pull(struct session *s)
-{
-	uint64_t before[TROUBLE_COUNT], after[TROUBLE_COUNT];
-	int round;
-
-	for (round = 0; round < FINISH_ROUNDS; round++) {
-		kernel_troubles(s->kernel, before);
-		if (kernel_pull(s->kernel, false))
-			return;
-		consume_all(s);
-		kernel_troubles(s->kernel, after);
-		if (before[TROUBLE_RING_FULL] == after[TROUBLE_RING_FULL])
-			return;
-	}
-}
-
-static int dump_write(struct session *s, struct writer_totals *totals, struct why *why)
-{
-	int err = trace_output_open(&s->writer, &s->trace_output, s->options, s->counter_kind, why);
-
-	if (err)
-		return err;
-	err = ingest_begin(s);
-	if (!err) {
-		consume_all(s); /* of those that have ended */
-		targets_window_end(s->targets);
-		dump_pull(s);
-		targets_settle(s->targets);
-	}
-	targets_forget(s->targets);
-	totals->error = writer_close(s->writer, totals);
-	s->writer = NULL;
-	ingest_close(s->ingest);
-	s->ingest = NULL;
-	return err ? err : totals->error;
-}
-
-static void dump(struct session *s)
-{
-	struct writer_totals totals;
-	struct why why = {""};
-	int err = trace_snapshot_begin(&s->snapshot, &s->trace_output);
-
-	if (!err) {
-		err = dump_write(s, &totals, &why);
-		err = trace_snapshot_end(&s->snapshot, err, &totals);
-	}
-	status_clear(s);
-	if (err)
-		fprintf(stderr, "qslog-trace: no dump %s: %s\n", s->snapshot.path,
-			why.text[0] ? why.text : strerror(-err));
-	else if (!s->options->quiet)
-		fprintf(stderr, "qslog-trace: dump of %llu records in %s\n",
-			(unsigned long long)totals.records, s->snapshot.path);
-}
-
-/* True: the session is to end. */
-static bool snapshot_signal_take(struct session *s, bool *wanted)
-{
-	struct signalfd_siginfo taken;
-	bool ends = false;
-
-	while (read(s->signals, &taken, sizeof(taken)) == (ssize_t)sizeof(taken)) {
-		if (taken.ssi_signo == SIGUSR1)
-			*wanted = true;
-		else
-			ends = true;
-	}
-	return ends;
-}
-
-static bool ring_has_some(const struct session *s)
-{
-	struct pollfd ring = {kernel_epoll_fd(s->kernel), POLLIN, 0};
-
-	return poll(&ring, 1, 0) > 0;
-}
-
-static int snapshot_run(struct session *s, enum session_end *end, struct why *why)
-{
-	const uint64_t deadline = s->options->duration_ms ?
-				  s->started_ms + s->options->duration_ms : UINT64_MAX;
-	struct epoll_event events[4];
-	uint64_t expirations, now, noted = 0;
-	bool wanted, ends;
-	int i, n;
-
-	for (;;) {
-		now = monotonic_ms();
-		if (now >= deadline) {
-			*end = SESSION_DURATION;
-			return 0;
-		}
-		kernel_sleeps(s->kernel, true);
-		n = epoll_wait(s->epoll, events, 4,
-			       deadline - now < 1000 ? (int)(deadline - now) : 1000);
-		if (n < 0 && errno != EINTR)
-			return why_set(why, -errno, "epoll_wait: %s", strerror(errno));
-		wanted = ends = false;
-		for (i = 0; i < n; i++) {
-			if (events[i].data.fd == s->timer)
-				(void)!read(s->timer, &expirations, sizeof(expirations));
-			else if (events[i].data.fd == s->signals)
-				ends = snapshot_signal_take(s, &wanted);
-			else if (events[i].data.fd == targets_fd(s->targets))
-				targets_ended_look(s->targets);
-		}
-		if (wanted || ring_has_some(s))
-			dump(s);
-		targets_follow(s->targets, true);
-		if (ends || !targets_cnt(s->targets)) {
-			*end = ends ? SESSION_INTERRUPTED : ended_how(s);
-			return 0;
-		}
-		if (now - noted >= 1000) {
-			noted = now;
-			trace_snapshot_note(&s->snapshot);
-			targets_tick(s->targets, now);
-		}
-	}
 }
 
 int session_run(struct session *s, enum session_end *end, struct why *why)
@@ -683,9 +534,9 @@ int session_run(struct session *s, enum session_end *end, struct why *why)
 	int i, n, timeout = -1;
 
 	if (s->options->snapshot)
-		return snapshot_run(s, end, why);
+		return session_snapshot_run(s, end, why);
 	for (;;) {
-		uint64_t now = monotonic_ms();
+		uint64_t now = session_monotonic_ms();
 
 		if (now >= deadline) {
 			*end = SESSION_DURATION;
@@ -715,7 +566,7 @@ int session_run(struct session *s, enum session_end *end, struct why *why)
 			}
 		}
 		if (!targets_cnt(s->targets) && !targets_expect_more(s->targets)) {
-			*end = ended_how(s);
+			*end = session_ended_how(s);
 			return 0;
 		}
 	}
@@ -750,12 +601,12 @@ int session_finish(struct session *s, struct writer_totals *totals, struct why *
 {
 	int err, live_err = 0;
 
-	status_clear(s);
+	session_status_clear(s);
 	if (s->options->snapshot) {
-		*totals = s->snapshot.totals;
+		session_snapshot_finish(s, totals);
 		return 0;
 	}
-	consume_all(s);
+	session_consume_all(s);
 	if (targets_cnt(s->targets) || targets_expect_more(s->targets))
 		drain(s);
 	targets_settle(s->targets);
