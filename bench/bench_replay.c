@@ -125,7 +125,8 @@ int sample_replay(const struct sample *s, const char *path, const struct sample_
 {
 	const struct writer_options options = { .path = path, .compress = how->compress,
 						.tick_ns = how->tick_ns,
-						.backlog = how->hasty ? always_full : NULL };
+						.backlog = how->hasty ? always_full : NULL,
+						.seal_thread = how->seal_thread };
 	uint32_t *formats = calloc(s->format_cnt + 1u, sizeof(*formats));
 	struct replayed replayed = { NULL, NULL };
 	struct writer *w = NULL;

@@ -56,6 +56,7 @@ struct sample_replay {
 	bool shuffled; /* calls are drawn at random; else they come in their order, again and again */
 	enum writer_compress compress;
 	bool hasty; /* as a writer that is behind */
+	bool seal_thread;
 	uint32_t tick_ns; /* 0: 1 */
 };
 

@@ -4,8 +4,9 @@
  *
  * Each sample is replayed through the writer several times, in a process of its own; the rate is
  * the median, the closing of the file included. The peak is how much the resident memory grew over
- * what the sample itself takes. `behind`: as a writer that cannot keep up. CORPUS=folder (or an
- * argument) adds real samples; SAMPLE=name and PROFILE=name leave only one.
+ * what the sample itself takes. `behind`: as a writer that cannot keep up; `threaded`: as default,
+ * with a second thread that packs. CORPUS=folder (or an argument) adds real samples; SAMPLE=name and
+ * PROFILE=name leave only one.
  */
 #include <errno.h>
 #include <limits.h>
@@ -41,12 +42,13 @@ static const struct profile {
 	const char *name;
 	enum writer_compress compress;
 	uint64_t records;
-	bool hasty;
+	bool hasty, seal_thread;
 } profiles[] = {
-	{ "fast", WRITER_COMPRESS_FAST, RECORDS, false },
-	{ "default", WRITER_COMPRESS_DEFAULT, RECORDS, false },
-	{ "max", WRITER_COMPRESS_MAX, RECORDS / 5, false },
-	{ "behind", WRITER_COMPRESS_DEFAULT, RECORDS, true },
+	{ "fast", WRITER_COMPRESS_FAST, RECORDS, false, false },
+	{ "default", WRITER_COMPRESS_DEFAULT, RECORDS, false, false },
+	{ "max", WRITER_COMPRESS_MAX, RECORDS / 5, false, false },
+	{ "behind", WRITER_COMPRESS_DEFAULT, RECORDS, true, false },
+	{ "threaded", WRITER_COMPRESS_DEFAULT, RECORDS, false, true },
 };
 #define PROFILES (sizeof(profiles) / sizeof(profiles[0]))
 
@@ -54,7 +56,8 @@ static int sample_measure(const struct bench *b, const struct sample *s, const s
 {
 	const struct sample_replay how = { .records = profile->records, .gap_ns = GAP_NS,
 					   .compress = profile->compress,
-					   .hasty = profile->hasty };
+					   .hasty = profile->hasty,
+					   .seal_thread = profile->seal_thread };
 	const double before_mib = resident_mib();
 	struct sample_written written;
 	struct rusage usage;

@@ -491,7 +491,10 @@ static void tick(struct session *s)
 	if (s->scheduler)
 		(void)scheduler_consume(s->scheduler, s->writer); /* errors are kept by the writer */
 	targets_tick(s->targets, now);
-	(void)writer_flush(s->writer); /* its events say it */
+	/* Rather than wait for a block that is being packed, it goes on taking; but not twice in a row. */
+	s->flush_due = !s->live && !s->flush_due && writer_sealing(s->writer);
+	if (!s->flush_due)
+		(void)writer_flush(s->writer); /* its events say it */
 	status_show(s, now);
 }
 

@@ -71,7 +71,7 @@ int trace_output_open(struct writer **out, struct trace_output *t, const struct 
 		.sync = options->sync, .rotation = options->rotation,
 		.compress = options->compress, .tick_ns = options->tick_ns, .sched = options->sched,
 		.event = event_say, .event_arg = t,
-		.backlog = t->backlog, .backlog_arg = t->arg,
+		.backlog = t->backlog, .backlog_arg = t->arg, .seal_thread = true,
 	};
 	int err;
 
@@ -87,6 +87,7 @@ int trace_output_open(struct writer **out, struct trace_output *t, const struct 
 	if (t->dump) {
 		memset(&o.rotation, 0, sizeof(o.rotation));
 		o.tail = false;
+		o.seal_thread = false;
 		o.backlog = NULL; /* nothing comes meanwhile */
 		o.scale = t->scale;
 		o.pairs = t->pairs;

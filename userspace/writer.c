@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "counter.h"
+#include "seal_thread.h"
 #include "writer_priv.h"
 #include "writer_state.h"
 
@@ -56,6 +56,7 @@ int writer_open(struct writer **out, const struct writer_options *options)
 	w->host_given = options->host;
 	snprintf(w->host, sizeof(w->host), "%s", options->host ? options->host : "");
 	w->sched = options->sched;
+	w->threaded = options->seal_thread && seal_thread_worth();
 	err = writer_rotation_open(w, options);
 	if (err)
 		goto fail;
@@ -81,6 +82,7 @@ int writer_open(struct writer **out, const struct writer_options *options)
 	*out = w;
 	return 0;
 fail:
+	writer_sealing_fini(w);
 	block_out_abandon(w->out);
 	columns_encoder_close(w->columns);
 	free(w->earlier);
@@ -94,7 +96,7 @@ int writer_counter_set(struct writer *w, uint32_t counter_kind)
 	struct clock_scale scale;
 	int err;
 
-	if (w->records_sealed || w->rows.block.record_cnt || w->unwritten)
+	if (w->records_sealed || w->rows.block.record_cnt || w->unwritten || w->sealing.there)
 		return -EBUSY;
 	err = clock_scale_init(&scale, counter_kind);
 	if (err)
@@ -160,6 +162,7 @@ void writer_abandon(struct writer *w)
 {
 	if (!w)
 		return;
+	writer_sealing_fini(w);
 	(void)block_out_close(w->out); /* nothing is open: the descriptor is the caller's */
 	catalog_out_fini(&w->catalog);
 	rows_fini(&w->rows);
@@ -317,8 +320,12 @@ int writer_flush(struct writer *w)
 	int err = 0;
 
 	writer_look(w, now, false);
-	if (w->failing && w->building && now - w->failing_tried_ns >= RETRY_NS)
+	if (!w->failing)
+		(void)writer_sealing_end(w); /* has noted the error */
+	else if ((w->building || w->sealing.there) && now - w->failing_tried_ns >= RETRY_NS)
 		(void)writer_seal(w);
+	if (w->sealing.there) /* nothing goes before it */
+		return flush_result(w);
 	writer_rotate_if_due(w, now);
 	writer_entries_set(w);
 	/* what could not be reported goes before a tail that stays empty for long */
@@ -341,7 +348,8 @@ void writer_totals_get(const struct writer *w, struct writer_totals *out)
 	unsigned i;
 
 	memset(out, 0, sizeof(*out));
-	out->records = w->records_sealed + w->rows.block.record_cnt;
+	out->records = w->records_sealed + w->rows.block.record_cnt +
+		       (w->sealing.there ? w->sealing.rows.block.record_cnt : 0);
 	for (i = 0; i < LOSS_CAUSE_COUNT; i++) {
 		out->lost_by[i] = w->lost_by[i];
 		out->lost += w->lost_by[i];
@@ -354,7 +362,8 @@ void writer_totals_get(const struct writer *w, struct writer_totals *out)
 	out->blocks = w->blocks;
 	out->blocks_hasty = w->blocks_hasty;
 	out->failing = w->failing;
-	out->text_bytes = w->text_sealed + w->rows.block.text_bytes;
+	out->text_bytes = w->text_sealed + w->rows.block.text_bytes +
+			  (w->sealing.there ? w->sealing.rows.block.text_bytes : 0);
 	out->error = w->error;
 }
 
@@ -388,6 +397,7 @@ int writer_close(struct writer *w, struct writer_totals *totals)
 	if (totals)
 		totals->error = w->error;
 	err = w->error;
+	writer_sealing_fini(w);
 	catalog_out_fini(&w->catalog);
 	rows_fini(&w->rows);
 	columns_encoder_close(w->columns);

@@ -68,6 +68,8 @@ struct writer_options {
 	uint32_t tick_ns;	/* times of the file are in such ticks; 0: 1; up to a second */
 	uint32_t counter_kind;	/* enum file_counter_kind of the records; 0: the CPU's own */
 	bool tail;		/* keep unsealed rows readable in PATH.tail at every writer_flush() */
+	bool seal_thread;	/* pack blocks in a thread of its own, where there is a processor for it;
+				 * it begins with the first block */
 	bool sched;		/* writer_off() will be called: the file says so from the start */
 	bool own_by_user;	/* give the files to owner_uid:owner_gid (sudo) */
 	uid_t owner_uid;
@@ -215,6 +217,9 @@ int writer_clock(struct writer *w);
  * is sealed for it, however small. Where nothing has been, a clock pair is taken for what comes
  * next; so this is to be called at intervals in any case. */
 int writer_flush(struct writer *w);
+
+/* A block is being packed (seal_thread): a flush would wait for it. */
+bool writer_sealing(const struct writer *w);
 
 /* Completes the file and begins another. 0; -ESPIPE: it is no regular file; -errno: it goes on. */
 int writer_rotate(struct writer *w);

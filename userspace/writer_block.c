@@ -66,32 +66,35 @@ int writer_block_begin(struct writer *w, int64_t ticks)
 	return writer_off_begin(w);
 }
 
-/* The block is given up: its records are lost, its losses are still to be reported. */
-static int block_drop(struct writer *w)
+/* What is to be said of the block if it is not written: what it would have told, and its records. */
+int writer_block_lost(const struct writer *w, struct losses *out)
 {
 	size_t i;
 	uint32_t t;
 	int err = 0;
 
 	for (i = 0; i < w->losses.cnt && !err; i++)
-		err = losses_add(&w->carry, w->losses.list[i].thread, w->losses.list[i].cause,
+		err = losses_add(out, w->losses.list[i].thread, w->losses.list[i].cause,
 				 w->losses.list[i].count);
 	for (t = 0; t < w->catalog.thread_cnt && !err; t++) {
 		struct out_thread *thread = w->catalog.threads[t];
 
 		if (thread && thread->entry.seen == w->rows.generation && thread->block_records)
-			err = losses_add(&w->carry, t, LOSS_UNWRITTEN, thread->block_records);
-	}
-	losses_merge(&w->carry);
-	writer_off_drop(w);
-	w->unwritten += w->rows.block.record_cnt;
-	w->lost_by[LOSS_UNWRITTEN] += w->rows.block.record_cnt;
-	if (block_out_has_tail(w->out)) {
-		int drop_err = block_out_frames_drop(w->out);
-
-		err = err ? err : drop_err;
+			err = losses_add(out, t, LOSS_UNWRITTEN, thread->block_records);
 	}
 	return err;
+}
+
+void writer_block_given_up(struct writer *w, const struct rows_summary *block, int err)
+{
+	w->gave_up = true;
+	writer_error(w, err);
+	losses_merge(&w->carry);
+	writer_off_drop(w, block);
+	w->unwritten += block->record_cnt;
+	w->lost_by[LOSS_UNWRITTEN] += block->record_cnt;
+	if (block_out_has_tail(w->out))
+		writer_error(w, block_out_frames_drop(w->out));
 }
 
 /* Is there something that the last block could not report? */
@@ -127,36 +130,50 @@ void writer_journal_end(struct writer *w, bool settled)
 		w->journal.end(w->journal.arg, settled);
 }
 
-static unsigned int backlog(const struct writer *w)
+unsigned int writer_backlog(const struct writer *w)
 {
 	return w->backlog ? w->backlog(w->backlog_arg) : 0;
 }
 
-/* As columns, unless rows that are few are smaller than what describes columns, or columns take too long. */
-static int block_store(struct writer *w)
+/* Is it to be packed? Few rows are smaller than what describes columns, and there may be no time for it. */
+static bool block_packs(struct writer *w)
 {
-	const uint8_t *payload, *rows;
-	struct clock_pair pair = clock_pair_coarse(&w->pair, w->rows.tick_ns);
 	const bool many = w->columns && w->rows.len >= COLUMNS_BYTES_MIN;
-	uint32_t bytes;
-	int err = -ENOTSUP;
 
-	w->rows.block.hasty = many && haste_before(&w->haste, backlog(w));
-	if (many && !w->rows.block.hasty) {
-		err = columns_encode(w->columns, w->rows.columns, w->rows.len, &payload, &bytes);
-		haste_after(&w->haste, backlog(w));
+	w->rows.block.hasty = many && haste_before(&w->haste, writer_backlog(w));
+	return many && !w->rows.block.hasty;
+}
+
+int writer_block_put(struct writer *w, struct rows *rows, const struct clock_pair *newest,
+		     const uint8_t *payload, uint32_t bytes)
+{
+	const struct clock_pair pair = clock_pair_coarse(newest, rows->tick_ns);
+	const uint8_t *data;
+
+	if (!payload || bytes >= rows->len) {
+		data = rows_data(rows);
+		return data ? block_out_write(w->out, FILE_BLOCK_ROWS, &rows->block, &pair, data,
+					      rows->len) : -ENOMEM;
 	}
-	if (err || bytes >= w->rows.len) {
-		rows = rows_data(&w->rows);
-		return rows ? block_out_write(w->out, FILE_BLOCK_ROWS, &w->rows.block, &pair, rows,
-					      w->rows.len) : -ENOMEM;
+	rows->block.rows_bytes = rows->len;
+	return block_out_write(w->out, FILE_BLOCK_COLUMNS, &rows->block, &pair, payload, bytes);
+}
+
+static int block_store(struct writer *w, bool packs)
+{
+	const uint8_t *payload = NULL;
+	uint32_t bytes = 0;
+
+	if (packs) {
+		if (columns_encode(w->columns, w->rows.columns, w->rows.len, &payload, &bytes))
+			payload = NULL;
+		haste_after(&w->haste, writer_backlog(w));
 	}
-	w->rows.block.rows_bytes = w->rows.len;
-	return block_out_write(w->out, FILE_BLOCK_COLUMNS, &w->rows.block, &pair, payload, bytes);
+	return writer_block_put(w, &w->rows, &w->pair, payload, bytes);
 }
 
 /* A write has failed. True: what was to be written waits, and is tried again. */
-static bool write_failed(struct writer *w, int err)
+bool writer_write_failed(struct writer *w, int err)
 {
 	const uint64_t now = writer_now_ns();
 
@@ -168,7 +185,8 @@ static bool write_failed(struct writer *w, int err)
 	w->failing = err;
 	w->failing_tried_ns = now;
 	if (w->closing || w->pair_fixed || !block_out_file(w->out)->regular ||
-	    w->rows.block.entry_cnt >= FILE_RECORDS_MAX / 2 || w->rows.len >= HOLD_BYTES ||
+	    w->rows.block.entry_cnt >= FILE_RECORDS_MAX / 2 ||
+	    w->rows.len + (w->sealing.there ? w->sealing.rows.len : 0) >= HOLD_BYTES ||
 	    (w->journal.begin && (w->gave_up || now - w->failing_since_ns >= HOLD_JOURNAL_NS)))
 		return false;
 	/* each time all of it is compressed anew */
@@ -201,8 +219,20 @@ static void write_succeeded(struct writer *w)
 		     block_out_name(w->out));
 }
 
-static int block_write(struct writer *w)
+void writer_block_written(struct writer *w, const struct rows_summary *block)
 {
+	writer_error(w, block_out_sync_error(w->out));
+	w->records_sealed += block->record_cnt;
+	w->text_sealed += block->text_bytes;
+	w->blocks++;
+	w->blocks_hasty += block->hasty;
+	write_succeeded(w);
+}
+
+/* `later`: it may be packed by another thread, and is not in the file then. */
+static int block_write(struct writer *w, bool later)
+{
+	bool packs;
 	int err = 0;
 
 	if (w->paired < w->rows.len)
@@ -213,41 +243,42 @@ static int block_write(struct writer *w)
 	writer_journal_begin(w, false);
 	if (!err)
 		err = w->gone;
-	if (!err)
-		err = block_store(w);
-	if (err && write_failed(w, err)) {
+	if (!err) {
+		packs = block_packs(w);
+		if (packs && later && writer_sealing_begin(w) == 0)
+			return 0;
+		err = block_store(w, packs);
+	}
+	if (err && writer_write_failed(w, err)) {
 		if (block_out_has_tail(w->out) && !block_out_tail(w->out)->len)
 			writer_frames_restart(w); /* it had to make room */
 		writer_journal_end(w, false);
 		return -EAGAIN;
 	}
 	if (err) {
-		w->gave_up = true;
-		writer_error(w, err);
-		writer_error(w, block_drop(w));
+		writer_error(w, writer_block_lost(w, &w->carry));
+		writer_block_given_up(w, &w->rows.block, err);
 	} else {
-		writer_error(w, block_out_sync_error(w->out));
-		w->records_sealed += w->rows.block.record_cnt;
-		w->text_sealed += w->rows.block.text_bytes;
 		w->file_records += w->rows.block.record_cnt;
 		w->file_blocks++;
-		w->blocks++;
-		w->blocks_hasty += w->rows.block.hasty;
-		write_succeeded(w);
+		writer_block_written(w, &w->rows.block);
 	}
 	writer_journal_end(w, true);
 	return err;
 }
 
-int writer_seal(struct writer *w)
+static int seal(struct writer *w, bool later)
 {
-	int err = 0;
+	int err = writer_sealing_end(w);
 
+	if (err == -EAGAIN)
+		return w->failing;
 	if (!w->building)
-		return 0;
+		return err;
+	err = 0;
 	if (w->rows.block.entry_cnt) {
 		writer_look(w, writer_now_ns(), true);
-		err = block_write(w);
+		err = block_write(w, later && w->threaded && !w->failing && !w->journal.begin);
 		if (err == -EAGAIN)
 			return w->failing;
 	}
@@ -256,6 +287,11 @@ int writer_seal(struct writer *w)
 	w->rows.len = 0;
 	memset(&w->rows.block, 0, sizeof(w->rows.block));
 	return err;
+}
+
+int writer_seal(struct writer *w)
+{
+	return seal(w, false);
 }
 
 void writer_frames_restart(struct writer *w)
@@ -288,7 +324,7 @@ void writer_block_check(struct writer *w)
 {
 	if (__builtin_expect(w->rows.len >= w->seal_at ||
 				     w->rows.block.entry_cnt >= w->seal_entries, 0)) {
-		(void)writer_seal(w); /* has noted the error */
+		(void)seal(w, true); /* has noted the error */
 		writer_rotate_if_due(w, writer_now_ns());
 		writer_entries_set(w);
 	}

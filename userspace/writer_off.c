@@ -41,10 +41,8 @@ int writer_off_begin(struct writer *w)
 	return err;
 }
 
-void writer_off_drop(struct writer *w)
+void writer_off_drop(struct writer *w, const struct rows_summary *b)
 {
-	const struct rows_summary *b = &w->rows.block;
-
 	missing_add(&w->off_carry, b->off_cnt + b->off_lost, b->time_min, b->time_max);
 	w->off_cnt -= b->off_cnt;
 	w->off_lost += b->off_cnt;

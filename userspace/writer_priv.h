@@ -11,6 +11,14 @@
 #include "rows_encode.h"
 #include "writer.h"
 
+/* A block that is packed by another thread, or waits for room: writer_sealing.c. */
+struct writer_sealing {
+	bool there;
+	struct rows rows; /* while it is not there, its memory is for the next */
+	struct clock_pair pair;
+	struct losses losses; /* if it cannot be written */
+};
+
 /* Intervals off the CPU that could not be stored, until a file can say it. */
 struct off_missing {
 	uint64_t cnt;
@@ -26,6 +34,9 @@ struct writer {
 	bool begun;		/* there has been a block of rows */
 	struct rows rows;
 	struct columns_encoder *columns; /* NULL: blocks stay rows */
+	bool threaded; /* blocks are packed by another thread: */
+	struct seal_thread *seal_thread; /* from the first on; NULL: not yet */
+	struct writer_sealing sealing;
 	bool building;		/* rows has the beginning of a block */
 	uint32_t block_bytes;
 	uint32_t framed;	/* rows before this are in the tail */
@@ -54,7 +65,7 @@ struct writer {
 	bool rotates;	 /* by itself */
 	uint8_t set_id[FILE_SET_ID_BYTES];
 	uint64_t number; /* of the file in its set; 0: none yet */
-	uint64_t file_records; /* sealed in this file */
+	uint64_t file_records; /* sealed in this file, or about to be */
 	uint64_t file_blocks;
 	uint64_t file_begun_ns, rotate_not_before_ns;
 	uint64_t bytes_before; /* of files that are complete */
@@ -116,6 +127,17 @@ int writer_block_begin(struct writer *w, int64_t ticks);
 void writer_block_check(struct writer *w);
 /* How many entries a block may have now. */
 void writer_entries_set(struct writer *w);
+unsigned int writer_backlog(const struct writer *w); /* in percent */
+/* Adds what is missing if the block being built cannot be written. 0 or -ENOMEM. */
+int writer_block_lost(const struct writer *w, struct losses *out);
+/* Writes rows; as columns if there is a payload and it is smaller. 0 or -errno. */
+int writer_block_put(struct writer *w, struct rows *rows, const struct clock_pair *newest,
+		     const uint8_t *payload, uint32_t bytes);
+/* That has failed. True: what was to be written waits, and is tried again. */
+bool writer_write_failed(struct writer *w, int err);
+/* A block is in the file; or it will not be, for `err`, and what is missing is in w->carry. */
+void writer_block_written(struct writer *w, const struct rows_summary *block);
+void writer_block_given_up(struct writer *w, const struct rows_summary *block, int err);
 int writer_loss_append(struct writer *w, const struct loss *loss);
 /* Is there something that the last block could not report? */
 bool writer_carries(const struct writer *w);
@@ -129,12 +151,21 @@ void writer_frames_restart(struct writer *w);
 /* Records, and losses that it told of, that were in the file are not any more. */
 void writer_lost_from_file(struct writer *w, uint64_t records, uint64_t losses);
 
+/* --- writer_sealing.c */
+
+/* The block being built is to be packed meanwhile. 0: it is the caller's no more; -errno: it is. */
+int writer_sealing_begin(struct writer *w);
+/* Waits for it, and writes it. 0: there is none any more; -EAGAIN: it waits for room; other
+ * errors: it was given up. */
+int writer_sealing_end(struct writer *w);
+void writer_sealing_fini(struct writer *w);
+
 /* --- writer_off.c */
 
 /* A block begins: what could not be stored of the one before is said. 0 or -ENOMEM. */
 int writer_off_begin(struct writer *w);
-/* The block that is being built is given up. */
-void writer_off_drop(struct writer *w);
+/* A block is given up. */
+void writer_off_drop(struct writer *w, const struct rows_summary *b);
 
 /* --- writer_header.c */
 

@@ -135,12 +135,14 @@ int writer_rotate(struct writer *w)
 static uint64_t bytes_expected(const struct writer *w)
 {
 	const uint64_t bytes = block_out_bytes(w->out), index = (w->file_blocks + 2) * 72 + 512;
-	const uint64_t block = w->file_blocks ? bytes / w->file_blocks : w->block_bytes / RATIO_GUESS;
+	const uint64_t blocks = w->file_blocks - (w->sealing.there && w->file_blocks ? 1 : 0);
+	const uint64_t block = blocks ? bytes / blocks : w->block_bytes / RATIO_GUESS;
+	const uint64_t sealing = w->sealing.there ? block : 0;
 	const uint64_t rows = w->building ? w->rows.len : 0;
 	const uint64_t now = block * rows / w->block_bytes;
 
 	/* At a flush (rows != 0) the next will come before the estimate is twice as much. */
-	return bytes + index + (rows ? 2 * now : block);
+	return bytes + sealing + index + (rows ? 2 * now : block);
 }
 
 void writer_rotate_if_due(struct writer *w, uint64_t now_ns)

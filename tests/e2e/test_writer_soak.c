@@ -52,7 +52,8 @@ static void write_for_ever(const char *path, struct told *told, uint64_t next, u
 					     .file = "f.c", .function = "f", .format = "{}"};
 	struct writer_options options = {.path = path, .tail = true,
 					 .block_bytes = way & 1 ? 4096 : 65536,
-					 .sync = way % 8 == 4 ? WRITER_SYNC_BLOCK : WRITER_SYNC_NONE};
+					 .sync = way % 8 == 4 ? WRITER_SYNC_BLOCK : WRITER_SYNC_NONE,
+					 .seal_thread = way % 5 < 3};
 	unsigned int in_batch = 0, batch = way & 2 ? 10 : 300;
 	struct writer *w;
 	int thread, id;

@@ -98,6 +98,8 @@ void made_file_open(struct made_file *f, const char *name, uint32_t block_bytes,
 	made_file_open_options(f, name, &options);
 }
 
+bool made_seal_thread;
+
 void made_file_open_options(struct made_file *f, const char *name, struct writer_options *options)
 {
 	struct writer_process process = { .pid = 4711, .start_time_ns = 1, .name = "example",
@@ -106,6 +108,7 @@ void made_file_open_options(struct made_file *f, const char *name, struct writer
 	snprintf(f->path, sizeof(f->path), "%s/%s", dir, name);
 	snprintf(f->tail, sizeof(f->tail), "%s.tail", f->path);
 	options->path = f->path;
+	options->seal_thread |= made_seal_thread;
 	assert_int_equal(writer_open(&f->w, options), 0);
 	f->process = writer_process_add(f->w, &process);
 	assert_true(f->process >= 0);

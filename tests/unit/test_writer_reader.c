@@ -1025,6 +1025,8 @@ int main(void)
 		cmocka_unit_test(test_disk_full),
 		cmocka_unit_test(test_device_full),
 	};
+	int failed = cmocka_run_group_tests(tests, helper_setup, helper_teardown);
 
-	return cmocka_run_group_tests(tests, helper_setup, helper_teardown);
+	made_seal_thread = true; /* and all of it again */
+	return failed | cmocka_run_group_tests_name("seal thread", tests, helper_setup, helper_teardown);
 }
