@@ -139,7 +139,8 @@ int sample_replay(const struct sample *s, const char *path, const struct sample_
 		err = writer_open(&w, &options);
 	if (err)
 		goto out;
-	writer_tap(w, rows_count, &out->rows_bytes);
+	if (how->rows)
+		writer_tap(w, rows_count, &out->rows_bytes);
 	begin = bench_monotonic_ns();
 	err = catalog_write(w, s, formats);
 	if (err >= 0)

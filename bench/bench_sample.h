@@ -42,7 +42,7 @@ void sample_fini(struct sample *s);
 
 struct sample_written {
 	struct writer_totals totals;
-	uint64_t rows_bytes; /* uncompressed */
+	uint64_t rows_bytes; /* uncompressed, where they were asked for */
 	double seconds;	     /* from the first record to the closed file */
 };
 
@@ -57,6 +57,7 @@ struct sample_replay {
 	enum writer_compress compress;
 	bool hasty; /* as a writer that is behind */
 	bool seal_thread;
+	bool rows;  /* count rows_bytes, for which they have to be made */
 	uint32_t tick_ns; /* 0: 1 */
 };
 

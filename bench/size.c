@@ -139,13 +139,19 @@ static double packed_ratio(const char *tool, const char *option, const char *pat
 }
 
 static int speeds_measure(const struct bench *b, const struct sample *s, const char *path,
-			  const struct sample_replay *how, struct sizes *out)
+			  struct sample_replay *how, struct sizes *out)
 {
 	double encode[RUNS], decoded[RUNS];
 	struct sample_written written;
 	uint64_t text_bytes, begin;
 	int i, err;
 
+	how->rows = true;
+	err = sample_replay(s, path, how, b->ns_per_tick, &written);
+	how->rows = false;
+	if (err)
+		return err;
+	out->rows = written.rows_bytes;
 	for (i = 0; i < RUNS; i++) {
 		err = sample_replay(s, path, how, b->ns_per_tick, &written);
 		if (err)
@@ -158,7 +164,6 @@ static int speeds_measure(const struct bench *b, const struct sample *s, const c
 		decoded[i] = (double)how->records / ((double)(bench_monotonic_ns() - begin) / 1e9);
 	}
 	out->file = written.totals.file_bytes;
-	out->rows = written.rows_bytes;
 	out->encode = bench_percentile(encode, RUNS, 0.5);
 	out->decode = bench_percentile(decoded, RUNS, 0.5);
 	return 0;

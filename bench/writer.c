@@ -21,7 +21,6 @@
 #include "bench_util.h"
 
 #define LIMIT_SECONDS 300
-#define DISTINCT 100000u
 #define RECORDS 1500000u
 #define GAP_NS 1000u
 #define RUNS 5
@@ -98,7 +97,7 @@ static int child_measure(const struct bench *b, const struct sample_list *list, 
 			 const struct profile *profile)
 {
 	struct sample sample;
-	int err = sample_open(&sample, list, n, DISTINCT);
+	int err = sample_open(&sample, list, n, RECORDS);
 
 	if (!err && wanted("SAMPLE", sample.name))
 		err = sample_measure(b, &sample, profile);
