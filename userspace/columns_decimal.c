@@ -81,10 +81,10 @@ bool decimal_put(struct streams *s, const uint64_t *v, uint32_t n, bool is_float
 	if (!s->failed) {
 		bytes_byte(&s->plan, COLUMNS_DECIMAL);
 		bytes_byte(&s->plan, exponent);
-		ints_put(s, x.v, x.cnt, true);
+		ints_put(s, x.v, x.cnt, NUMBERS_SIGNED);
 		bytes_varint(&s->plan, gaps.cnt);
-		ints_put(s, gaps.v, gaps.cnt, false);
-		ints_put(s, values.v, values.cnt, false);
+		ints_put(s, gaps.v, gaps.cnt, NUMBERS_UNSIGNED);
+		ints_put(s, values.v, values.cnt, NUMBERS_UNSIGNED);
 	}
 	free(x.v);
 	free(gaps.v);

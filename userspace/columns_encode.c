@@ -63,14 +63,14 @@ static void number_column_put(struct columns_encoder *e, const struct block_shap
 
 	if (symbols) {
 		bytes_byte(&s->plan, COLUMNS_REFS);
-		ints_put(s, symbols->v, symbols->cnt, false);
+		ints_put(s, symbols->v, symbols->cnt, NUMBERS_SYMBOLS);
 		return;
 	}
 	if ((type == QSLOG_ARG_DOUBLE || type == QSLOG_ARG_FLOAT) &&
 	    decimal_put(s, v, shape->cnt, type == QSLOG_ARG_FLOAT))
 		return;
 	bytes_byte(&s->plan, COLUMNS_INTS);
-	ints_put(s, v, shape->cnt, type == QSLOG_ARG_INT64);
+	ints_put(s, v, shape->cnt, type == QSLOG_ARG_INT64 ? NUMBERS_SIGNED : NUMBERS_UNSIGNED);
 }
 
 static void shape_put(struct columns_encoder *e, const struct block_shape *shape, uint32_t *next)
@@ -80,12 +80,12 @@ static void shape_put(struct columns_encoder *e, const struct block_shape *shape
 
 	if (shape->kind == COLUMNS_SHAPE_EXIT) {
 		bytes_byte(&s->plan, COLUMNS_NESTED);
-		ints_put(s, columns_block_column(shape, 1), shape->cnt, true);
+		ints_put(s, columns_block_column(shape, 1), shape->cnt, NUMBERS_SIGNED);
 	}
 	for (i = 0; i < shape->arg_cnt; i++) {
 		if (shape->types[i] == QSLOG_ARG_STR || shape->types[i] == QSLOG_ARG_BYTES) {
 			bytes_byte(&s->plan, COLUMNS_REFS);
-			ints_put(s, columns_block_column(shape, i), shape->cnt, false);
+			ints_put(s, columns_block_column(shape, i), shape->cnt, NUMBERS_SYMBOLS);
 		} else {
 			number_column_put(e, shape, i, numbers_symbols(&e->numbers, shape, i, next));
 		}
@@ -97,11 +97,11 @@ static void times_put(struct columns_encoder *e, bool by_shape)
 	const struct columns_block *b = e->block;
 	uint32_t i;
 
-	ints_put(&e->main, b->switch_times.v, b->switch_times.cnt, true);
+	ints_put(&e->main, b->switch_times.v, b->switch_times.cnt, NUMBERS_SIGNED);
 	if (!by_shape)
-		ints_put(&e->main, b->times.v, b->times.cnt, true);
+		ints_put(&e->main, b->times.v, b->times.cnt, NUMBERS_SIGNED);
 	for (i = 0; by_shape && i < b->shape_cnt; i++)
-		ints_put(&e->main, e->shape_times[i].v, e->shape_times[i].cnt, true);
+		ints_put(&e->main, e->shape_times[i].v, e->shape_times[i].cnt, NUMBERS_SIGNED);
 }
 
 /* Do the differences hang on what follows them? */
@@ -121,9 +121,9 @@ static bool times_by_shape(struct columns_encoder *e)
 			words_add(&e->shape_times[b->ops[i] - COLUMNS_OP_SHAPE], b->times.v[next++]);
 		switched = b->ops[i] == COLUMNS_OP_THREAD;
 	}
-	together = ints_cost(&e->main, b->times.v, b->times.cnt, true);
+	together = ints_cost(&e->main, b->times.v, b->times.cnt, NUMBERS_SIGNED);
 	for (i = 0; i < b->shape_cnt; i++)
-		apart += ints_cost(&e->main, e->shape_times[i].v, e->shape_times[i].cnt, true) + 24;
+		apart += ints_cost(&e->main, e->shape_times[i].v, e->shape_times[i].cnt, NUMBERS_SIGNED) + 24;
 	return apart < together * 0.98;
 }
 
@@ -137,7 +137,7 @@ static void ops_put(struct columns_encoder *e)
 		return;
 	for (i = 0; i < b->op_cnt; i++)
 		e->ops.v[i] = b->ops[i];
-	ints_put(&e->main, e->ops.v, b->op_cnt, false);
+	ints_put(&e->main, e->ops.v, b->op_cnt, NUMBERS_SYMBOLS);
 }
 
 static void plan_put(struct columns_encoder *e)
@@ -166,12 +166,12 @@ static void plan_put(struct columns_encoder *e)
 	bytes_varint(&s->plan, number_refs->cnt);
 	bytes_varint(&s->plan, string_refs->cnt);
 	ops_put(e);
-	ints_put(s, b->verbatim_lengths.v, b->verbatim_lengths.cnt, false);
-	ints_put(s, b->threads.v, b->threads.cnt, false);
+	ints_put(s, b->verbatim_lengths.v, b->verbatim_lengths.cnt, NUMBERS_UNSIGNED);
+	ints_put(s, b->threads.v, b->threads.cnt, NUMBERS_UNSIGNED);
 	times_put(e, by_shape);
-	ints_put(s, numbers->v, numbers->cnt, true);
-	ints_put(s, number_refs->v, number_refs->cnt, false);
-	ints_put(s, string_refs->v, string_refs->cnt, false);
+	ints_put(s, numbers->v, numbers->cnt, NUMBERS_SIGNED);
+	ints_put(s, number_refs->v, number_refs->cnt, NUMBERS_UNSIGNED);
+	ints_put(s, string_refs->v, string_refs->cnt, NUMBERS_UNSIGNED);
 	for (i = 0; i < b->shape_cnt; i++)
 		shape_put(e, b->shapes[i], &next);
 }

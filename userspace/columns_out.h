@@ -90,6 +90,7 @@ struct streams {
 	uint32_t *repeat_table; /* for the search of repetitions */
 	uint16_t *value_table;	/* for small dictionaries */
 	float *logs;		/* of small numbers, to base 2 */
+	float *products;	/* of them and their logarithms */
 	bool failed;
 };
 #define COLUMNS_SCRATCH 12u
@@ -103,10 +104,16 @@ bool streams_failed(const struct streams *s);
 /* What has been appended to the data since the segment before. */
 void segment_end(struct streams *s, enum segment_kind kind);
 
-/* One stream of `n` numbers, its description into the plan. `is_signed`: they are int64_t. */
-void ints_put(struct streams *s, const uint64_t *v, uint32_t n, bool is_signed);
+enum numbers_kind {
+	NUMBERS_UNSIGNED,
+	NUMBERS_SIGNED, /* they are int64_t */
+	NUMBERS_SYMBOLS /* unsigned, and differences between them mean nothing */
+};
+
+/* One stream of `n` numbers, its description into the plan. */
+void ints_put(struct streams *s, const uint64_t *v, uint32_t n, enum numbers_kind kind);
 /* Bits that ints_put() would take, about. */
-double ints_cost(struct streams *s, const uint64_t *v, uint32_t n, bool is_signed);
+double ints_cost(struct streams *s, const uint64_t *v, uint32_t n, enum numbers_kind kind);
 
 /* A column of floating-point numbers that are decimal fractions, most of them. False: they are not,
  * and nothing has been put. */

@@ -364,7 +364,7 @@ static void fields_put(struct templates *w, const struct strings *s, struct stre
 			continue;
 		for (k = 0; k < t->field_cnt; k++) {
 			w->failed |= t->fields[k].failed;
-			ints_put(out, t->fields[k].v, t->fields[k].cnt, false);
+			ints_put(out, t->fields[k].v, t->fields[k].cnt, NUMBERS_UNSIGNED);
 		}
 	}
 }
@@ -383,9 +383,9 @@ int templates_put(struct templates *w, const struct strings *s, struct streams *
 	bytes_varint(&out->plan, w->literal.len);
 	bytes_put(&out->data, w->literal.p, w->literal.len);
 	segment_end(out, SEGMENT_REPEATS);
-	ints_put(out, w->codes.v, w->codes.cnt, false);
-	ints_put(out, w->numbers.v, w->numbers.cnt, false);
-	ints_put(out, w->lengths.v, w->lengths.cnt, false);
+	ints_put(out, w->codes.v, w->codes.cnt, NUMBERS_UNSIGNED);
+	ints_put(out, w->numbers.v, w->numbers.cnt, NUMBERS_UNSIGNED);
+	ints_put(out, w->lengths.v, w->lengths.cnt, NUMBERS_UNSIGNED);
 	fields_put(w, s, out);
 	return w->failed ? -ENOMEM : 0;
 }
