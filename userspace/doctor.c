@@ -19,6 +19,7 @@
 #include <bpf/btf.h>
 
 #include "kernel.h"
+#include "priority.h"
 #include "privilege.h"
 #include "proc_maps.h"
 
@@ -251,6 +252,10 @@ bool doctor_run(bool libbpf_messages)
 	either(&d, prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0, LESS, "seccomp",
 	       "there, for the filter of the tracer itself", "not in this kernel: the tracer runs without "
 	       "a filter of its own", NULL);
+	either(&d, !priority_groups(), LESS, "priority", "a nice value counts among all processes",
+	       "the kernel groups processes by session (kernel.sched_autogroup_enabled): a nice value counts "
+	       "among those of one only", "start the tracer in a session of its own, as sudo does: it raises the "
+	       "session's priority then, and gives it back");
 	puts(d.works ? "kernel mode works here" :
 	     "kernel mode does not work here; in-process mode does: QSLOG_FILE=app.qslog ./app");
 	kernel_close(d.kernel);

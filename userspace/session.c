@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -358,7 +357,7 @@ int session_open(struct session **out, const struct options *options, struct why
 	if (!s)
 		return -ENOMEM;
 	s->options = options;
-	s->epoll = s->timer = s->signals = -1;
+	s->epoll = s->timer = s->signals = s->priority.group = -1;
 	s->terminal = terminal_there();
 	kernel.arg = s;
 	memcpy(kernel.chosen, options->chosen, sizeof(kernel.chosen));
@@ -372,7 +371,9 @@ int session_open(struct session **out, const struct options *options, struct why
 	if (!err)
 		err = signals_take(s, why);
 	/* All threads come from this one. Without CAP_SYS_NICE it stays as it is. */
-	(void)setpriority(PRIO_PROCESS, 0, options->nice);
+	if (!priority_set(&s->priority, options->nice) && options->verbose)
+		fprintf(stderr, "qslog-trace: the priority (--nice) counts among the processes of this "
+			"session only, where it has company: see --check\n");
 	if (!err)
 		err = kernel_open(&s->kernel, &kernel, why);
 	if (!err)
@@ -666,6 +667,7 @@ void session_close(struct session *s)
 	ingest_close(s->ingest);
 	(void)writer_close(s->writer, NULL);
 	kernel_close(s->kernel);
+	priority_give_back(&s->priority);
 	if (s->epoll >= 0)
 		close(s->epoll);
 	if (s->timer >= 0)

@@ -11,6 +11,7 @@
 #include "ingest.h"
 #include "kernel.h"
 #include "launch.h"
+#include "priority.h"
 #include "privilege.h"
 #include "session.h"
 #include "trace_output.h"
@@ -25,6 +26,7 @@ struct session {
 	struct launch launch;
 	struct privilege_user user; /* with --drop-privs */
 	bool launched;
+	struct priority priority;
 	struct writer *writer;
 	struct trace_snapshot snapshot;
 	uint64_t chosen_missed; /* hits of chosen sites that the last dump for one came after */
