@@ -41,6 +41,7 @@ struct {
 } registries_scratch SEC(".maps");
 
 __u32 process_number; /* the last one that was given */
+__u32 holds;	      /* 1: the tracer lets go whom it hears that it is held */
 const volatile struct process_registries registries_none;
 const volatile struct process_program program_none;
 
@@ -89,6 +90,9 @@ static __always_inline void process_end_say(__u32 tgid, const struct proc_entry 
 	event->no_arena = proc->no_arena - proc->no_arena_base;
 	event->untracked = proc->untracked;
 	event->unreadable = proc->unreadable;
+	/* Before the tracer hears of it: what it removes then must not be the next one's entry. */
+	if (what == PROCESS_REPLACED)
+		bpf_map_delete_elem(&procs, &tgid);
 	event_close(chunk);
 }
 
@@ -274,6 +278,26 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
+/* Is the parent a shell that has put it into a job of its own? A service manager's child is in
+ * another session, too. */
+static __always_inline bool process_is_job(struct task_struct *task)
+{
+	struct signal_struct *own = BPF_CORE_READ(task, signal),
+			     *parent = BPF_CORE_READ(task, real_parent, signal);
+
+	return BPF_CORE_READ(own, pids[PIDTYPE_PGID]) != BPF_CORE_READ(parent, pids[PIDTYPE_PGID]) &&
+	       BPF_CORE_READ(own, pids[PIDTYPE_SID]) == BPF_CORE_READ(parent, pids[PIDTYPE_SID]);
+}
+
+/* A program that may have probes is held until the tracer has attached to them; but not under the
+ * eyes of a shell's job control, which would say that it was stopped. */
+static __always_inline bool process_hold(struct task_struct *task, const struct plain_key *key)
+{
+	return holds && !bpf_map_lookup_elem(&plain_files, key) && !process_is_job(task) &&
+	       bpf_send_signal(SIGSTOP) == 0;
+}
+
+/* Nobody is held without the tracer hearing of it. */
 static __always_inline void program_say(struct task_struct *task, __u32 tgid, __u32 process,
 					__u32 parent, __u32 flags, const struct plain_key *key,
 					const struct file_entry *file, const char *path)
@@ -294,6 +318,8 @@ static __always_inline void program_say(struct task_struct *task, __u32 tgid, __
 	event->key = *key;
 	if (file)
 		event->file = file->number;
+	else if (path && process_hold(task, key))
+		flags |= PROCESS_HELD;
 	event->flags = flags;
 	bpf_get_current_comm(event->comm, sizeof(event->comm));
 	bpf_probe_read_kernel(program, sizeof(*program), (const void *)&program_none);
@@ -317,25 +343,6 @@ static __always_inline bool exe_is_named(struct file *exe)
 	name.folder = BPF_CORE_READ(dentry, d_parent, d_inode, i_ino);
 	bpf_probe_read_kernel_str(name.name, sizeof(name.name), BPF_CORE_READ(dentry, d_name.name));
 	return bpf_map_lookup_elem(&exe_names, &name) != NULL;
-}
-
-/* Is the parent a shell that has put it into a job of its own? A service manager's child is in
- * another session, too. */
-static __always_inline bool process_is_job(struct task_struct *task)
-{
-	struct signal_struct *own = BPF_CORE_READ(task, signal),
-			     *parent = BPF_CORE_READ(task, real_parent, signal);
-
-	return BPF_CORE_READ(own, pids[PIDTYPE_PGID]) != BPF_CORE_READ(parent, pids[PIDTYPE_PGID]) &&
-	       BPF_CORE_READ(own, pids[PIDTYPE_SID]) == BPF_CORE_READ(parent, pids[PIDTYPE_SID]);
-}
-
-/* A program that may have probes is held until the tracer has attached to them; but not under the
- * eyes of a shell's job control, which would say that it was stopped. */
-static __always_inline bool process_hold(struct task_struct *task, const struct plain_key *key)
-{
-	return !bpf_map_lookup_elem(&plain_files, key) && !process_is_job(task) &&
-	       bpf_send_signal(SIGSTOP) == 0;
 }
 
 /* The current process has its program; `parent`: the number of what it was before, or 0. */
@@ -369,8 +376,6 @@ static __always_inline void process_begin(struct task_struct *task, __u32 flags,
 	entry.process = process_number_next();
 	if (!process_add(tgid, &entry, known))
 		return;
-	if (!file && path && process_hold(task, &key))
-		flags |= PROCESS_HELD;
 	program_say(task, tgid, entry.process, parent, flags, &key, file, path);
 }
 
@@ -382,7 +387,7 @@ int BPF_PROG(on_executed, struct task_struct *task, pid_t old_pid, struct linux_
 	struct proc_entry *proc = bpf_map_lookup_elem(&procs, &tgid);
 
 	if (proc && !proc->harvested) {
-		proc->harvested = 1;
+		proc->harvested = 1; /* others may still look at it */
 		flags = proc->flags & PROCESS_FOLLOW;
 		parent = proc->process;
 		process_end_say(tgid, proc, PROCESS_REPLACED);

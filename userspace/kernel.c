@@ -536,6 +536,11 @@ void kernel_plain_add(struct kernel *k, const struct plain_key *key)
 				   sizeof(nothing), BPF_ANY);
 }
 
+void kernel_hold(struct kernel *k, bool on)
+{
+	__atomic_store_n(&k->skel->bss->holds, on, __ATOMIC_SEQ_CST);
+}
+
 int kernel_arenas(struct kernel *k,
 		  bool (*arena)(void *arg, const struct arena_id *id, const struct arena_state *state),
 		  void *arg)

@@ -85,6 +85,10 @@ int kernel_exe_name_add(struct kernel *k, uint64_t folder, const char *name);
 /* The program of an event PROCESS_EXECUTED has no probes. */
 void kernel_plain_add(struct kernel *k, const struct plain_key *key);
 
+/* Whoever executes a program that is not known is stopped (PROCESS_HELD), for the caller to let go;
+ * off before. Some of whom it is said may come after it was switched off. */
+void kernel_hold(struct kernel *k, bool on);
+
 /* Chosen sites that have recorded. CHOSEN_TAKEN: what the process held then waits in the ring buffer. */
 void kernel_chosen(const struct kernel *k, struct chosen_hit *out);
 /* Before a dump, whatever it is for: sites that record from now on are counted. False: what one asks for

@@ -92,9 +92,11 @@ static struct plain_file *plain_find(const struct probed_files *files, dev_t dev
 	return NULL;
 }
 
-bool probed_files_plain(const struct probed_files *files, dev_t dev, uint64_t inode)
+bool probed_files_plain(const struct probed_files *files, dev_t dev, uint64_t inode, uint64_t bytes)
 {
-	return plain_find(files, dev, inode) != NULL;
+	const struct plain_file *plain = plain_find(files, dev, inode);
+
+	return plain && (uint64_t)plain->bytes == bytes;
 }
 
 static bool plain_still(const struct plain_file *plain, int fd)
@@ -127,6 +129,17 @@ static void plain_add(struct probed_files *files, dev_t dev, uint64_t inode, int
 }
 
 /* --- Files with probes */
+
+/* What the file is, and not what became of the attempt to read it. */
+static bool useless(int err)
+{
+	return err == -ENOEXEC || err == -ENOTSUP || err == -EBADMSG || err == -E2BIG;
+}
+
+bool probed_files_exhausted(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM;
+}
 
 static void probes_take(struct probed_file *file, const struct elf_notes *notes)
 {
@@ -171,12 +184,14 @@ static int file_add(struct probed_files *files, dev_t dev, uint64_t inode, struc
 	if (!err) {
 		probes_take(file, &notes);
 		elf_notes_free(&notes);
+	} else if (useless(err)) {
+		err = 0; /* damaged notes are none */
 	}
-	if (err == -ENOMEM || (!plain && !file->has_runtime && !file->has_sites)) {
+	if (err || (!plain && !file->has_runtime && !file->has_sites)) {
 		file_free(file);
-		if (err != -ENOMEM)
+		if (!err)
 			plain_add(files, dev, inode, elf_image_fd(image));
-		return err == -ENOMEM ? err : 0; /* damaged notes are none */
+		return err;
 	}
 	file->dev = dev;
 	file->inode = inode;
@@ -212,19 +227,22 @@ int probed_files_mapped(struct probed_files *files, pid_t pid, const struct proc
 		return 0;
 	}
 	fd = proc_map_open(pid, map);
-	if (fd < 0)
-		return fd == -EMFILE || fd == -ENOMEM ? fd : 0;
+	if (fd < 0) /* it ends at this moment, or the file is out of reach */
+		return fd;
 	plain = plain_find(files, map->dev, map->inode);
-	err = plain && plain_still(plain, fd) ? 0 : elf_image_open(&image, fd);
-	if (err || (plain && plain_still(plain, fd))) {
-		if (err && err != -ENOMEM && err != -EMFILE) {
-			plain_add(files, map->dev, map->inode, fd);
-			err = 0;
-		}
+	if (plain && plain_still(plain, fd)) {
 		close(fd);
-		return err;
+		return 0;
+	}
+	err = elf_image_open(&image, fd);
+	if (useless(err)) {
+		plain_add(files, map->dev, map->inode, fd);
+		err = 0;
+		image = NULL;
 	}
 	close(fd);
+	if (err || !image)
+		return err;
 	if (elf_image_bias(image, map->start, map->offset, map->end - map->start, bias) == 0)
 		err = file_add(files, map->dev, map->inode, image, map->path, false, out);
 	elf_image_close(image);

@@ -43,17 +43,19 @@ int probed_files_open(struct probed_files **out);
 void probed_files_close(struct probed_files *files);
 
 /* The file behind an executable mapping, and the bias at which it is mapped. 0 with *out NULL: it
- * has no probes, or is no ELF file for us. -ENOMEM, -EMFILE. */
+ * has no probes, or is no ELF file for us. Errors: nothing is known of it. probed_files_exhausted()
+ * says whether other files fare no better, or only this one cannot be reached or read. */
 int probed_files_mapped(struct probed_files *files, pid_t pid, const struct proc_map *map,
 			struct probed_file **out, uint64_t *bias);
+bool probed_files_exhausted(int err);
 /* The file at a path. 0; -ENOEXEC: not a program that a process can run; errors of opening it. It is
  * taken in even if it has no probes: its libraries may. */
 int probed_files_path(struct probed_files *files, const char *path, struct probed_file **out,
 		      struct why *why);
 /* One that is known, or NULL. */
 struct probed_file *probed_files_number(const struct probed_files *files, uint32_t number);
-/* Is it known to have no probes? (It may have been changed since.) */
-bool probed_files_plain(const struct probed_files *files, dev_t dev, uint64_t inode);
+/* Is it known to have no probes? (It may have been changed since, to one of the same size.) */
+bool probed_files_plain(const struct probed_files *files, dev_t dev, uint64_t inode, uint64_t bytes);
 struct probed_file *probed_files_find(const struct probed_files *files, dev_t dev, uint64_t inode);
 
 /* Tells the kernel side what it needs to know of the file when a process maps or executes it. */

@@ -121,7 +121,7 @@ static bool clock_settle(struct session *s, const struct target *t, uint32_t cou
 static void session_chunk(void *arg, const struct chunk *chunk)
 {
 	struct session *s = arg;
-	struct target *t = targets_of(s->targets, chunk);
+	struct target *t = s->closing ? NULL : targets_of(s->targets, chunk);
 	struct ingest_batch batch = chunk_batch(chunk);
 
 	if (!t ||
@@ -138,7 +138,10 @@ static void session_event(void *arg, const struct chunk *chunk, const struct pro
 {
 	struct session *s = arg;
 
-	targets_event(s->targets, chunk, event, program);
+	if (s->closing)
+		targets_let_go(s->targets, chunk, event);
+	else
+		targets_event(s->targets, chunk, event, program);
 }
 
 /* --- Scheduler events */
@@ -338,6 +341,12 @@ static bool terminal_there(void)
 	return fd >= 0;
 }
 
+/* Whose processes these will be is not known yet. */
+static bool others_come(const struct session *s)
+{
+	return s->options->follow || s->options->exe_cnt;
+}
+
 int session_open(struct session **out, const struct options *options, struct why *why)
 {
 	struct session *s = calloc(1, sizeof(*s));
@@ -377,6 +386,8 @@ int session_open(struct session **out, const struct options *options, struct why
 	if (!err)
 		err = kernel_open(&s->kernel, &kernel, why);
 	if (!err)
+		kernel_hold(s->kernel, others_come(s));
+	if (!err)
 		err = sets_of_events(s, why);
 	if (!err && !s->launched)
 		err = clock_find(s, why);
@@ -406,12 +417,6 @@ static bool pull_works(void *arg)
 	struct session *s = arg;
 
 	return kernel_pull(s->kernel, false) == 0;
-}
-
-/* Whose processes these will be is not known yet. */
-static bool others_come(const struct session *s)
-{
-	return s->options->follow || s->options->exe_cnt;
 }
 
 static bool reading_works(void *arg)
@@ -530,6 +535,15 @@ void session_consume_all(struct session *s)
 		;
 }
 
+/* Ends are seen without the ring buffer too, which may hold that there were children. */
+static bool nobody_left(struct session *s)
+{
+	if (targets_cnt(s->targets) || targets_expect_more(s->targets))
+		return false;
+	session_consume_all(s);
+	return !targets_cnt(s->targets) && !targets_expect_more(s->targets);
+}
+
 int session_run(struct session *s, enum session_end *end, struct why *why)
 {
 	const uint64_t deadline = s->options->duration_ms ?
@@ -569,7 +583,7 @@ int session_run(struct session *s, enum session_end *end, struct why *why)
 				targets_ended_look(s->targets);
 			}
 		}
-		if (!targets_cnt(s->targets) && !targets_expect_more(s->targets)) {
+		if (nobody_left(s)) {
 			*end = session_ended_how(s);
 			return 0;
 		}
@@ -610,6 +624,7 @@ int session_finish(struct session *s, struct writer_totals *totals, struct why *
 		session_snapshot_finish(s, totals);
 		return 0;
 	}
+	kernel_hold(s->kernel, false);
 	session_consume_all(s);
 	if (targets_cnt(s->targets) || targets_expect_more(s->targets))
 		drain(s);
@@ -661,6 +676,11 @@ void session_close(struct session *s)
 
 	if (!s)
 		return;
+	if (s->kernel) { /* nobody stays held */
+		kernel_hold(s->kernel, false);
+		s->closing = true;
+		session_consume_all(s);
+	}
 	live_close(s->live);
 	scheduler_close(s->scheduler);
 	targets_close(s->targets);

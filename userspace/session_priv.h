@@ -40,6 +40,7 @@ struct session {
 	uint64_t started_ms, status_ms;
 	uint32_t counter_kind; /* enum file_counter_kind of the file's times; 0: not known yet */
 	bool status_shown, clock_said;
+	bool closing; /* nothing is taken any more */
 	bool flush_due; /* the last was put off */
 	struct trace_output trace_output;
 	char output[PATH_MAX];

@@ -128,6 +128,13 @@ static int table_add(struct site_resolver *resolver, const struct site_entry *en
 
 /* ---- the two sources ---- */
 
+bool site_resolver_current(const struct site_resolver *resolver)
+{
+	char any;
+
+	return resolver->maps_fd >= 0 && pread(resolver->maps_fd, &any, 1, 0) == 1;
+}
+
 static ssize_t memory_read(void *ctx, uint64_t addr, void *buf, size_t len)
 {
 	struct site_resolver *resolver = ctx;
@@ -138,10 +145,9 @@ static ssize_t memory_read(void *ctx, uint64_t addr, void *buf, size_t len)
 	if (resolver->maps_fd < 0)
 		return -ESRCH;
 	if (resolver->mem_fd < 0) {
-		char any;
 		int err = process_read(resolver->pid, addr, buf, len);
 
-		return err ? err : pread(resolver->maps_fd, &any, 1, 0) == 1 ? (ssize_t)len : -ESRCH;
+		return err ? err : site_resolver_current(resolver) ? (ssize_t)len : -ESRCH;
 	}
 	do
 		n = pread(resolver->mem_fd, buf, len, (off_t)addr);

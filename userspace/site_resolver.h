@@ -15,6 +15,7 @@
 #ifndef QSLOG_SITE_RESOLVER_H
 #define QSLOG_SITE_RESOLVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -53,6 +54,8 @@ void site_resolver_close(struct site_resolver *resolver); /* NULL is accepted */
  */
 int site_resolver_open_empty(struct site_resolver **out, struct elf_cache *cache);
 int site_resolver_process(struct site_resolver *resolver, pid_t pid);
+/* Has the process still the memory that it had when it was opened? */
+bool site_resolver_current(const struct site_resolver *resolver);
 /* The file `image` (a reference is taken) is at `bias` from now on. Returns as refresh does. */
 int site_resolver_image_add(struct site_resolver *resolver, dev_t dev, uint64_t inode,
 			    struct elf_image *image, uint64_t bias);

@@ -225,11 +225,20 @@ static int facts_set(struct proc_facts *facts, const struct target_birth *birth)
 	return facts->exe && facts->name && facts->command ? 0 : -ENOMEM;
 }
 
+int target_program(struct target *t, struct probed_file *file, uint64_t start)
+{
+	const uint64_t bias = start - file->code;
+	int err;
+
+	(void)target_file_set(t, file, bias);
+	err = site_resolver_image_add(t->resolver, file->dev, file->inode, file->image, bias);
+	return err < 0 ? err : 0;
+}
+
 /* What it has mapped, as far as that is known without a look at it. */
 static int birth_files(struct target *t, const struct target_birth *birth)
 {
 	unsigned int i;
-	int err;
 
 	if (birth->parent) {
 		for (i = 0; i < birth->parent->file_cnt; i++)
@@ -240,10 +249,7 @@ static int birth_files(struct target *t, const struct target_birth *birth)
 	}
 	if (!birth->file)
 		return 0;
-	(void)target_file_set(t, birth->file, birth->event->start - birth->file->code);
-	err = site_resolver_image_add(t->resolver, birth->file->dev, birth->file->inode,
-				      birth->file->image, birth->event->start - birth->file->code);
-	return err < 0 ? err : 0;
+	return target_program(t, birth->file, birth->event->start);
 }
 
 int target_born(struct target **out, const struct target_options *options,
@@ -329,6 +335,11 @@ bool target_lives(const struct target *t)
 	struct pollfd poll_fd = {.fd = t->pidfd, .events = POLLIN};
 
 	return t->pidfd >= 0 && poll(&poll_fd, 1, 0) == 0;
+}
+
+bool target_current(const struct target *t)
+{
+	return site_resolver_current(t->resolver);
 }
 
 const struct proc_facts *target_facts(const struct target *t)

@@ -54,12 +54,17 @@ void target_number_set(struct target *t, uint32_t number);
 /* Readable when the process has ended; -1: see target_born(). */
 int target_pidfd(const struct target *t);
 bool target_lives(const struct target *t);
+/* False: it has ended, or executed another program, since it was looked at. */
+bool target_current(const struct target *t);
 /* False: it is not permitted (any more) to read its memory and mappings. */
 bool target_readable(const struct target *t);
 const struct proc_facts *target_facts(const struct target *t);
 
-/* Looks for files with qslog probes that were not known yet; returns how many are known. */
+/* Looks for files with qslog probes that were not known yet; returns how many are known. Those that
+ * it could not look at are counted: see target_counts_get(). */
 int target_scan(struct target *t, struct why *why);
+/* The program is this one, whose code begins at `start`. 0, -ENOMEM. */
+int target_program(struct target *t, struct probed_file *file, uint64_t start);
 /* It says that the file is mapped where its struct qslog_control is at `control`: from now on other
  * records of its than before may come from there. */
 void target_mapped(struct target *t, struct probed_file *file, uint64_t control);
@@ -95,6 +100,8 @@ void target_sites_fetch(struct target *t);
 
 struct target_counts {
 	unsigned int files, probes; /* files with qslog probes; probes attached to */
+	unsigned int unseen;	    /* files that the last scan could not look at, */
+	int unseen_error;	    /* and why not: the first such error */
 };
 void target_counts_get(const struct target *t, struct target_counts *out);
 

@@ -38,7 +38,8 @@ struct target {
 	struct dynamic_sites *dynamic; /* registered at run time */
 	struct ingest_process *process;
 	struct target_file *files;
-	unsigned int file_cnt;
+	unsigned int file_cnt, unseen;
+	int unseen_error;
 	struct target_runtime *runtimes;
 	unsigned int runtime_cnt;
 	uint64_t since, until; /* counters */

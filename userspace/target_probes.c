@@ -49,9 +49,15 @@ int target_scan(struct target *t, struct why *why)
 		err = proc_maps_read(&maps, t->alive);
 	if (err)
 		return target_process_error(t->pid, err, why);
+	t->unseen = 0;
 	err = proc_maps_files(&maps, &maps_of_files, &cnt);
 	for (i = 0; !err && i < cnt; i++) {
 		err = probed_files_mapped(t->options.files, t->alive, maps_of_files[i], &file, &bias);
+		if (err && !probed_files_exhausted(err)) {
+			t->unseen_error = t->unseen++ ? t->unseen_error : err;
+			err = 0;
+			continue;
+		}
 		if (!err && file && !target_file_set(t, file, bias))
 			err = -ENOSPC;
 	}
@@ -253,6 +259,8 @@ void target_counts_get(const struct target *t, struct target_counts *out)
 	unsigned int i;
 
 	memset(out, 0, sizeof(*out));
+	out->unseen = t->unseen;
+	out->unseen_error = t->unseen_error;
 	for (i = 0; i < t->file_cnt; i++) {
 		const struct target_file *f = &t->files[i];
 

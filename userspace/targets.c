@@ -26,6 +26,7 @@
 #include "counter.h"
 
 #define REPLACED_MS 1000 /* its event is behind the other one, unless there was no room for it */
+#define EXE_ROUNDS 16
 #define RESCAN_MS 1000 /* how often libraries loaded meanwhile are looked for */
 #define RESCANS_AT_ONCE 32
 #define ENDS_AT_ONCE 64
@@ -34,6 +35,8 @@ struct member {
 	struct target *target;
 	bool ended, drained; /* drained: what it left in the ring buffer has been taken */
 	bool look;	     /* there may be files that are not known */
+	bool by_exe;	     /* it was found to run a program of --exe */
+	bool failed_said;    /* that it cannot be looked at */
 	uint64_t scan_ms;    /* when to look for libraries next */
 	struct kernel_process_losses losses; /* once it has ended */
 };
@@ -48,7 +51,7 @@ struct named_exe {
 struct targets {
 	struct targets_options options;
 	struct target_options target_options;
-	struct kernel *kernel;
+	struct kernel *kernel; /* NULL before targets_attach() */
 	struct writer *writer;
 	struct ingest *ingest;
 	struct member *members; /* by number, once they have one */
@@ -254,14 +257,12 @@ static struct member *member_insert(struct targets *ts, struct target *t)
 	return &ts->members[at];
 }
 
-int targets_add(struct targets *ts, pid_t pid, struct why *why)
+static int member_add(struct targets *ts, const struct target_options *options, pid_t pid,
+		      struct why *why)
 {
 	struct target *t;
-	int err;
+	int err = target_open(&t, options, pid, why);
 
-	if (member_of_pid(ts, pid))
-		return 0;
-	err = target_open(&t, &ts->target_options, pid, why);
 	if (err)
 		return err;
 	err = member_watch(ts, t);
@@ -274,26 +275,96 @@ int targets_add(struct targets *ts, pid_t pid, struct why *why)
 	return 0;
 }
 
+int targets_add(struct targets *ts, pid_t pid, struct why *why)
+{
+	return member_of_pid(ts, pid) ? 0 : member_add(ts, &ts->target_options, pid, why);
+}
+
 static int no_sites(const struct target *t, struct why *why)
 {
+	struct target_counts counts;
+
+	target_counts_get(t, &counts);
+	if (counts.unseen)
+		return why_set(why, -ENODATA,
+			       "process %d (%s) has no qslog sites in the files that can be looked at; "
+			       "%u of its files cannot: %s", (int)target_pid(t), target_facts(t)->name,
+			       counts.unseen, strerror(-counts.unseen_error));
 	return why_set(why, -ENODATA,
 		       "process %d (%s) has no qslog sites: neither the program nor a library of it "
 		       "was built with qslog.h and qslog_runtime.c (readelf -n shows the probes of a "
 		       "file)", (int)target_pid(t), target_facts(t)->name);
 }
 
+static int member_scan(const struct targets *ts, const struct member *m, struct why *why)
+{
+	const int files = target_scan(m->target, why);
+
+	return files < 0 ? files : !files && !ts->options.follow ? no_sites(m->target, why) : 0;
+}
+
 int targets_scan(struct targets *ts, struct why *why)
 {
 	unsigned int i;
-	int files;
+	int err = 0;
 
-	for (i = 0; i < ts->cnt; i++) {
-		files = target_scan(ts->members[i].target, why);
-		if (files < 0)
-			return files;
-		if (!files && !ts->options.follow)
-			return no_sites(ts->members[i].target, why);
-	}
+	for (i = 0; i < ts->cnt && !err; i++)
+		err = member_scan(ts, &ts->members[i], why);
+	return err;
+}
+
+static void member_ended(struct targets *ts, struct member *m, bool executed)
+{
+	if (m->ended)
+		return;
+	if (target_pidfd(m->target) >= 0)
+		(void)epoll_ctl(ts->epoll, EPOLL_CTL_DEL, target_pidfd(m->target), NULL);
+	m->ended = true;
+	ts->executed = executed;
+	ts->ended++;
+}
+
+/* It has executed another program between the look at it and its number, without a word of that. */
+static bool member_overtaken(const struct targets *ts, const struct member *m)
+{
+	struct proc_entry entry;
+
+	return !target_current(m->target) &&
+	       kernel_process_get(ts->kernel, target_pid(m->target), &entry) &&
+	       entry.process == target_number(m->target) && !entry.executes && !entry.harvested;
+}
+
+static int member_renew(struct targets *ts, struct member *m, struct why *why)
+{
+	struct target *t;
+	int err = target_open(&t, &ts->target_options, target_pid(m->target), why);
+
+	if (err)
+		return err == -ESRCH ? 0 : err; /* its end is seen elsewhere */
+	target_number_set(t, target_number(m->target));
+	target_close(m->target);
+	m->target = t;
+	err = member_watch(ts, t);
+	if (err)
+		return why_set(why, err, "process %d: %s", (int)target_pid(t), strerror(-err));
+	err = member_scan(ts, m, why);
+	return err ? err : target_attach(t, ts->kernel, why);
+}
+
+static int member_attach(struct targets *ts, struct member *m, struct why *why)
+{
+	int err = target_attach(m->target, ts->kernel, why);
+	const bool taken_in = err == -EEXIST; /* it has just executed a program that is wanted */
+
+	if (taken_in)
+		err = target_attach(m->target, ts->kernel, why);
+	if (err || !member_overtaken(ts, m))
+		return err;
+	if (taken_in || !m->by_exe)
+		return member_renew(ts, m, why);
+	kernel_process_remove(ts->kernel, target_pid(m->target), target_number(m->target));
+	member_ended(ts, m, false);
+	m->drained = true;
 	return 0;
 }
 
@@ -409,8 +480,25 @@ static bool exe_is_wanted(const struct targets *ts, pid_t pid)
 	return false;
 }
 
+/* One that runs it already, and its children from now on. -ESRCH: it does not, any more. */
+static int exe_take(struct targets *ts, pid_t pid, struct why *why)
+{
+	struct target_options options = ts->target_options;
+	struct member *m;
+	int err;
+
+	options.flags |= PROCESS_EXE;
+	err = member_add(ts, &options, pid, why);
+	if (err)
+		return err;
+	m = member_of_pid(ts, pid);
+	m->by_exe = true;
+	err = target_scan(m->target, why);
+	return err < 0 ? err : member_attach(ts, m, why);
+}
+
 /* Those that run already. One that ends meanwhile is none. */
-static int exes_find(struct targets *ts, struct why *why)
+static int exes_look(struct targets *ts, unsigned int *found, struct why *why)
 {
 	struct dirent *entry;
 	struct why one;
@@ -422,20 +510,30 @@ static int exes_find(struct targets *ts, struct why *why)
 	while (!err && (entry = readdir(proc))) {
 		const pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 
-		if (pid <= 0 || pid == getpid() || !exe_is_wanted(ts, pid))
+		if (pid <= 0 || pid == getpid() || member_of_pid(ts, pid) || !exe_is_wanted(ts, pid))
 			continue;
 		one.text[0] = '\0';
-		err = targets_add(ts, pid, &one);
-		if (!err) {
-			err = target_scan(member_of_pid(ts, pid)->target, &one);
-			err = err < 0 ? err : 0;
-		}
+		err = exe_take(ts, pid, &one);
+		++*found;
 		if (err == -ESRCH)
 			err = 0;
 		else if (err)
 			why_set(why, err, "%s", one.text);
 	}
 	closedir(proc);
+	return err;
+}
+
+/* What one had forked before it was found may be at a place that had been looked at. */
+static int exes_find(struct targets *ts, struct why *why)
+{
+	unsigned int found, rounds = EXE_ROUNDS;
+	int err;
+
+	do {
+		found = 0;
+		err = exes_look(ts, &found, why);
+	} while (!err && found && --rounds);
 	return err;
 }
 
@@ -502,13 +600,9 @@ static int processes_attach(struct targets *ts, struct why *why)
 	unsigned int i;
 	int err = 0;
 
-	for (i = 0; i < ts->cnt && !err; i++) {
-		struct target *t = ts->members[i].target;
-
-		err = target_attach(t, ts->kernel, why);
-		if (err == -EEXIST) /* it has just executed a program that is wanted */
-			err = target_attach(t, ts->kernel, why);
-	}
+	for (i = 0; i < ts->cnt && !err; i++)
+		if (!ts->members[i].ended)
+			err = member_attach(ts, &ts->members[i], why);
 	if (ts->cnt)
 		qsort(ts->members, ts->cnt, sizeof(*ts->members), member_by_number);
 	return err;
@@ -524,7 +618,8 @@ static int processes_listen(struct targets *ts, struct why *why)
 		if (file->exe)
 			err = probed_file_listen(file, ts->kernel, ts->options.level, why);
 	for (i = 0; i < ts->cnt && !err; i++)
-		err = target_listen(ts->members[i].target, ts->kernel, ts->options.level, why);
+		if (!ts->members[i].ended)
+			err = target_listen(ts->members[i].target, ts->kernel, ts->options.level, why);
 	return err;
 }
 
@@ -566,6 +661,10 @@ static int rescan(struct targets *ts, struct member *m)
 	m->scan_ms = ts->now_ms + RESCAN_MS;
 	target_counts_get(t, &before);
 	err = target_scan(t, &why);
+	if (err < 0 && err != -ESRCH && !m->failed_said) {
+		m->failed_said = true;
+		say(ts, "%s", why.text);
+	}
 	if (err < 0)
 		return err; /* it ends: that is seen elsewhere too */
 	target_counts_get(t, &after);
@@ -643,36 +742,29 @@ struct target *targets_of(struct targets *ts, const struct chunk *chunk)
 	return m && member_ingest(ts, m) ? m->target : NULL;
 }
 
-static void member_ended(struct targets *ts, struct member *m, bool executed)
-{
-	if (m->ended)
-		return;
-	if (target_pidfd(m->target) >= 0)
-		(void)epoll_ctl(ts->epoll, EPOLL_CTL_DEL, target_pidfd(m->target), NULL);
-	m->ended = true;
-	ts->executed = executed;
-	ts->ended++;
-}
-
 /* A program that is not known: before it goes on, if it is held. */
 static void program_look(struct targets *ts, struct member *m, const struct process_event *event,
 			 dev_t dev)
 {
 	struct target_counts counts;
+	struct proc_entry entry;
 	unsigned int i;
-	int err;
 
 	/* It may have come to have the name of one that is known. */
 	for (i = 0; event->flags & PROCESS_EXE && i < ts->exe_cnt; i++)
 		exe_replaced(ts, &ts->exes[i]);
 	if (!(event->flags & PROCESS_HELD) &&
-	    probed_files_plain(ts->target_options.files, dev, event->key.file.inode))
+	    probed_files_plain(ts->target_options.files, dev, event->key.file.inode, event->key.bytes))
 		return;
-	err = rescan(ts, m);
+	if (rescan(ts, m) < 0)
+		return;
 	m->scan_ms = ts->now_ms + 1; /* its libraries are yet to come */
 	target_counts_get(m->target, &counts);
-	/* Of one that could not be looked at nothing is known: the next that executes it is held again. */
-	if (err >= 0 && !counts.files && target_lives(m->target))
+	/* Of one that could not be looked at, as a whole and as the program that it was, nothing is
+	 * known: the next that executes it is held again. */
+	if (!counts.files && !counts.unseen && target_lives(m->target) &&
+	    kernel_process_get(ts->kernel, target_pid(m->target), &entry) &&
+	    entry.process == target_number(m->target) && !entry.executes && !entry.harvested)
 		kernel_plain_add(ts->kernel, &event->key);
 }
 
@@ -706,17 +798,24 @@ static void begun(struct targets *ts, const struct chunk *chunk, const struct pr
 		.file = event->what == PROCESS_EXECUTED ?
 				probed_files_number(ts->target_options.files, event->file) : NULL,
 	};
-	struct member *m;
+	struct member *m = member_find(ts, chunk->process);
 
 	if (event->what == PROCESS_EXECUTED && event->parent == ts->replaced)
 		ts->replaced = 0;
-	if (member_find(ts, chunk->process))
-		return;
-	m = member_born(ts, &birth);
+	if (m && birth.file) /* it was looked at, perhaps before it had its program */
+		(void)target_program(m->target, birth.file, event->start);
+	if (!m)
+		m = member_born(ts, &birth);
 	if (m && !birth.file && !birth.parent)
 		program_look(ts, m, event, dev);
 	if (event->flags & PROCESS_HELD)
 		process_let_go(ts, birth.pid, m ? m->target : NULL);
+}
+
+void targets_let_go(struct targets *ts, const struct chunk *chunk, const struct process_event *event)
+{
+	if (event->what == PROCESS_EXECUTED && event->flags & PROCESS_HELD)
+		process_let_go(ts, (pid_t)chunk->tgid, NULL);
 }
 
 void targets_event(struct targets *ts, const struct chunk *chunk, const struct process_event *event,

@@ -70,6 +70,8 @@ struct target *targets_of(struct targets *ts, const struct chunk *chunk);
 struct target *targets_numbered(struct targets *ts, uint32_t number);
 void targets_event(struct targets *ts, const struct chunk *chunk, const struct process_event *event,
 		   const struct process_program *program);
+/* What is left of that when nothing is taken any more. */
+void targets_let_go(struct targets *ts, const struct chunk *chunk, const struct process_event *event);
 
 /* Readable when processes have ended, or programs were replaced: then targets_ended_look(). */
 int targets_fd(const struct targets *ts);
