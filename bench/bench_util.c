@@ -393,3 +393,10 @@ void bench_fail(struct bench *b, const char *fmt, ...)
 	fputc('\n', stderr);
 	b->failures++;
 }
+
+uint64_t bench_number(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}

@@ -52,4 +52,7 @@ uint32_t bench_percentile_u32(uint32_t *values, size_t cnt, double p);
 /* The folder of this build's programs: BUILD, or where this program is. */
 int bench_build_dir(char out[PATH_MAX]);
 
+/* A number from the environment. */
+uint64_t bench_number(const char *name, uint64_t otherwise);
+
 #endif

@@ -240,19 +240,12 @@ static int sizes_measure(const struct bench *b, const struct sample *s, struct s
 	return err;
 }
 
-static uint64_t number_wanted(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoull(text, NULL, 10) : otherwise;
-}
-
 int main(int argc, char **argv)
 {
 	const char *dir = argc > 1 ? argv[1] : getenv("CORPUS");
-	struct sample_replay how = { .records = number_wanted("RECORDS", RECORDS),
-				     .gap_ns = (uint32_t)number_wanted("GAP_NS", GAP_NS),
-				     .shuffled = number_wanted("SHUFFLE", 0) != 0 };
+	struct sample_replay how = { .records = bench_number("RECORDS", RECORDS),
+				     .gap_ns = (uint32_t)bench_number("GAP_NS", GAP_NS),
+				     .shuffled = bench_number("SHUFFLE", 0) != 0 };
 	struct sample_list list;
 	struct sample sample;
 	struct bench b;

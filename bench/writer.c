@@ -6,7 +6,7 @@
  * the median, the closing of the file included. The peak is how much the resident memory grew over
  * what the sample itself takes. `behind`: as a writer that cannot keep up; `threaded`: as default,
  * with a second thread that packs. CORPUS=folder (or an argument) adds real samples; SAMPLE=name and
- * PROFILE=name leave only one.
+ * PROFILE=name leave only one; RECORDS says how many (1,500,000).
  */
 #include <errno.h>
 #include <limits.h>
@@ -40,20 +40,21 @@ static double resident_mib(void)
 static const struct profile {
 	const char *name;
 	enum writer_compress compress;
-	uint64_t records;
+	uint32_t part; /* of the records */
 	bool hasty, seal_thread;
 } profiles[] = {
-	{ "fast", WRITER_COMPRESS_FAST, RECORDS, false, false },
-	{ "default", WRITER_COMPRESS_DEFAULT, RECORDS, false, false },
-	{ "max", WRITER_COMPRESS_MAX, RECORDS / 5, false, false },
-	{ "behind", WRITER_COMPRESS_DEFAULT, RECORDS, true, false },
-	{ "threaded", WRITER_COMPRESS_DEFAULT, RECORDS, false, true },
+	{ "fast", WRITER_COMPRESS_FAST, 1, false, false },
+	{ "default", WRITER_COMPRESS_DEFAULT, 1, false, false },
+	{ "max", WRITER_COMPRESS_MAX, 5, false, false },
+	{ "behind", WRITER_COMPRESS_DEFAULT, 1, true, false },
+	{ "threaded", WRITER_COMPRESS_DEFAULT, 1, false, true },
 };
 #define PROFILES (sizeof(profiles) / sizeof(profiles[0]))
 
-static int sample_measure(const struct bench *b, const struct sample *s, const struct profile *profile)
+static int sample_measure(const struct bench *b, const struct sample *s, const struct profile *profile,
+			  uint64_t records)
 {
-	const struct sample_replay how = { .records = profile->records, .gap_ns = GAP_NS,
+	const struct sample_replay how = { .records = records / profile->part, .gap_ns = GAP_NS,
 					   .compress = profile->compress,
 					   .hasty = profile->hasty,
 					   .seal_thread = profile->seal_thread };
@@ -96,11 +97,12 @@ static bool wanted(const char *variable, const char *name)
 static int child_measure(const struct bench *b, const struct sample_list *list, uint32_t n,
 			 const struct profile *profile)
 {
+	const uint64_t records = bench_number("RECORDS", RECORDS);
 	struct sample sample;
-	int err = sample_open(&sample, list, n, RECORDS);
+	int err = sample_open(&sample, list, n, (uint32_t)records);
 
 	if (!err && wanted("SAMPLE", sample.name))
-		err = sample_measure(b, &sample, profile);
+		err = sample_measure(b, &sample, profile, records);
 	if (err)
 		fprintf(stderr, "bench-writer: %s: %s\n", sample.name, strerror(-err));
 	sample_fini(&sample);
@@ -139,7 +141,8 @@ int main(int argc, char **argv)
 		sample_list_fini(&list);
 		return 1;
 	}
-	printf("# %u records (max: a fifth), on average %u ns apart, %d runs, one thread\n", RECORDS, GAP_NS,
+	printf("# %llu records (max: a fifth), on average %u ns apart, %d runs, one thread\n",
+	       (unsigned long long)bench_number("RECORDS", RECORDS), GAP_NS,
 	       RUNS);
 	printf("sample             profile   M rec/s [   min-   max]   ns/rec    b/rec peak MiB\n");
 	for (n = 0; n < list.cnt * PROFILES; n++) {

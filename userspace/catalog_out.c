@@ -348,6 +348,12 @@ static uint8_t strings_count(const struct writer_format *f)
 	return cnt;
 }
 
+static bool is_plain(const struct writer_format *f)
+{
+	return f->kind == QSLOG_SITE_LOG && !strings_count(f) &&
+	       !memchr(f->types, QSLOG_ARG_BOOL, f->arg_cnt);
+}
+
 /* Encodes everything behind the length: hash, kind, types, line, strings. */
 static int format_content(const struct writer_format *f, const char *tag, uint8_t **out,
 			  uint32_t *bytes, uint64_t *hash)
@@ -426,6 +432,7 @@ int catalog_out_format(struct catalog_out *c, uint32_t process, const struct wri
 	new->arg_cnt = format->arg_cnt;
 	memcpy(new->types, format->types, format->arg_cnt);
 	new->string_cnt = strings_count(format);
+	new->plain = is_plain(format);
 	new->text_bytes = format_text_bytes(format, tag);
 	new->entry.data = malloc(bytes + 1 + 2 * VARINT_BYTES_MAX);
 	if (!new->entry.data)

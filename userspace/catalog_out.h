@@ -44,6 +44,7 @@ struct out_format {
 	uint32_t text_bytes; /* of the constant parts of a line */
 	uint8_t kind, level, arg_cnt;
 	uint8_t string_cnt; /* of the arguments */
+	bool plain; /* a log of numbers only: BOOL, which are made 0 or 1, not among them */
 	uint8_t types[QSLOG_ARGS_MAX];
 };
 

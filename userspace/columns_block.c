@@ -96,6 +96,7 @@ static int list_room(void *list, uint32_t cnt, uint32_t *cap, size_t size)
 	return 0;
 }
 
+/* Of those behind a switch of threads there are few in most blocks: memory that is not touched. */
 static int ops_room(struct columns_block *b, uint32_t n)
 {
 	uint32_t cap = b->op_cap ? b->op_cap * 2 : 1024;
@@ -105,6 +106,9 @@ static int ops_room(struct columns_block *b, uint32_t n)
 		return 0;
 	while (cap - b->op_cnt < n)
 		cap *= 2;
+	if (!words_grow(&b->times, cap - b->times.cnt) ||
+	    !words_grow(&b->switch_times, cap - b->switch_times.cnt))
+		return -ENOMEM;
 	ops = realloc(b->ops, cap * sizeof(*ops));
 	if (!ops)
 		return -ENOMEM;
@@ -218,7 +222,7 @@ static int values_grow(struct block_shape *s)
 
 int columns_block_grow(struct columns_block *b, struct block_shape *s)
 {
-	if (ops_room(b, 1) || !words_grow(&b->times, 1) || !words_grow(&b->switch_times, 1))
+	if (ops_room(b, 1))
 		return -ENOMEM;
 	return s->cnt == s->cap ? values_grow(s) : 0;
 }

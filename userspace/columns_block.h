@@ -52,7 +52,7 @@ struct columns_block {
 	struct block_shape *(*by_format)[COLUMNS_SHAPE_KINDS];
 	uint32_t format_cap;
 	uint32_t *ops;
-	uint32_t op_cnt, op_cap;
+	uint32_t op_cnt, op_cap; /* there is as much room for times, and for those behind a switch */
 	struct words times, switch_times, threads, verbatim_lengths;
 	struct bytes verbatim;
 	struct strings strings;
@@ -66,6 +66,9 @@ struct columns_block {
 	uint32_t thread_cnt; /* that appear */
 	struct block_mark rows;
 	bool unsupported; /* rows that columns cannot say */
+	/* Of rows_encode.c: what an argument takes in rows and, << 32, about in text, by its type and the
+	 * bits of what is put. */
+	uint64_t sizes[QSLOG_ARG_TYPE_COUNT][64];
 };
 
 struct columns_block *columns_block_open(void); /* NULL: no memory */
@@ -99,8 +102,7 @@ static inline struct block_shape *columns_block_shape(const struct columns_block
 
 static inline bool columns_block_full(const struct columns_block *b, const struct block_shape *s)
 {
-	return s->cnt == s->cap || b->op_cnt == b->op_cap || b->times.cnt == b->times.cap ||
-	       b->switch_times.cnt == b->switch_times.cap;
+	return s->cnt == s->cap || b->op_cnt == b->op_cap;
 }
 
 /* The record whose arguments are in column `k` at *columns_block_at(s, k). Not if it is full. */

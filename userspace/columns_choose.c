@@ -52,7 +52,7 @@ int choose_init(struct streams *s)
 		return -ENOMEM;
 	s->logs[0] = s->products[0] = 0;
 	for (i = 1; i < TABLED; i++) {
-		s->logs[i] = (float)log2_make(i);
+		s->logs[i] = i % 2 ? (float)log2_make(i) : s->logs[i / 2] + 1;
 		s->products[i] = (float)i * s->logs[i];
 	}
 	return 0;

@@ -62,32 +62,29 @@ bool decimal_fits(const uint64_t *v, uint32_t n, bool is_float)
 bool decimal_put(struct streams *s, const uint64_t *v, uint32_t n, bool is_float)
 {
 	const unsigned exponent = n < LEAST ? EXPONENT_MOST + 1 : exponent_find(v, n, is_float);
-	struct words x = { NULL, 0, 0, false }, gaps = x, values = x;
+	struct words *x = &s->decimals[0], *gaps = &s->decimals[1], *values = &s->decimals[2];
 	uint32_t i, gap = 0;
 	int64_t before = 0;
 
 	if (exponent > EXPONENT_MOST)
 		return false;
+	x->cnt = gaps->cnt = values->cnt = 0;
 	for (i = 0; i < n; i++, gap++) {
 		if (!integer_of(v[i], exponent, is_float, &before)) {
-			words_add(&gaps, gap);
-			words_add(&values, v[i]);
+			words_add(gaps, gap);
+			words_add(values, v[i]);
 			gap = UINT32_MAX;
-			before = x.cnt ? (int64_t)x.v[x.cnt - 1] : 0;
+			before = x->cnt ? (int64_t)x->v[x->cnt - 1] : 0;
 		}
-		words_add(&x, (uint64_t)before);
+		words_add(x, (uint64_t)before);
 	}
-	s->failed |= x.failed || gaps.failed || values.failed;
-	if (!s->failed) {
-		bytes_byte(&s->plan, COLUMNS_DECIMAL);
-		bytes_byte(&s->plan, exponent);
-		ints_put(s, x.v, x.cnt, NUMBERS_SIGNED);
-		bytes_varint(&s->plan, gaps.cnt);
-		ints_put(s, gaps.v, gaps.cnt, NUMBERS_UNSIGNED);
-		ints_put(s, values.v, values.cnt, NUMBERS_UNSIGNED);
-	}
-	free(x.v);
-	free(gaps.v);
-	free(values.v);
+	if (x->failed || gaps->failed || values->failed)
+		return true; /* streams_failed() */
+	bytes_byte(&s->plan, COLUMNS_DECIMAL);
+	bytes_byte(&s->plan, exponent);
+	ints_put(s, x->v, x->cnt, NUMBERS_SIGNED);
+	bytes_varint(&s->plan, gaps->cnt);
+	ints_put(s, gaps->v, gaps->cnt, NUMBERS_UNSIGNED);
+	ints_put(s, values->v, values->cnt, NUMBERS_UNSIGNED);
 	return true;
 }

@@ -33,6 +33,8 @@ void streams_fini(struct streams *s)
 	for (i = 0; s->scratch && i < COLUMNS_SCRATCH; i++)
 		free(s->scratch[i].v);
 	free(s->scratch);
+	for (i = 0; i < 3; i++)
+		free(s->decimals[i].v);
 	choose_fini(s);
 }
 
@@ -43,6 +45,8 @@ bool streams_failed(const struct streams *s)
 
 	for (i = 0; i < COLUMNS_SCRATCH; i++)
 		failed |= s->scratch[i].failed;
+	for (i = 0; i < 3; i++)
+		failed |= s->decimals[i].failed;
 	return failed;
 }
 

@@ -10,6 +10,8 @@
 #define NUMBER_BITS 13u		/* table of wide numbers, for counting */
 #define WIDE_RANGE (1u << 20)	/* a column that spans less needs no dictionary */
 #define WIDE_LEAST 16u		/* numbers in a column */
+#define WIDE_SAMPLE 128u	/* of them, at first */
+#define WIDE_NUMBERS 65536u	/* of them, to see whether they come again */
 
 int numbers_init(struct numbers *n)
 {
@@ -43,34 +45,48 @@ static bool is_number(uint8_t type)
 	       type == QSLOG_ARG_DOUBLE || type == QSLOG_ARG_FLOAT;
 }
 
+static bool is_small(uint64_t v)
+{
+	return v + WIDE_RANGE / 2 < WIDE_RANGE;
+}
+
+/* By a few of them: are most far from 0, and from each other? */
+static bool wide_looks(const uint64_t *v, uint32_t cnt)
+{
+	const uint32_t step = cnt / WIDE_SAMPLE + 1;
+	uint64_t low = UINT64_MAX, high = 0;
+	uint32_t i, small = 0, seen = 0;
+
+	for (i = 0; i < cnt; i += step, seen++) {
+		const uint64_t x = v[i] ^ UINT64_C(1) << 63;
+
+		small += is_small(v[i]);
+		low = x < low ? x : low;
+		high = x > high ? x : high;
+	}
+	return high - low >= WIDE_RANGE && small * 8 < seen * 5;
+}
+
 /* Numbers far apart that come again. Of all, only those are looked at whose hash ends in zeros: all
  * occurrences of one are, or none. */
 static bool wide_choose(struct numbers *n, const uint64_t *v, uint32_t cnt, uint8_t type)
 {
-	uint64_t low = UINT64_MAX, high = 0;
 	const uint32_t skip = cnt >= 4096 ? 7 : cnt >= 512 ? 1 : 0;
 	uint32_t i, seen = 0, again = 0, small = 0;
 
-	if (cnt < WIDE_LEAST)
-		return false;
-	for (i = 0; i < cnt; i++) {
-		uint64_t x = v[i] ^ UINT64_C(1) << 63;
-
-		low = x < low ? x : low;
-		high = x > high ? x : high;
-	}
-	if (high - low < WIDE_RANGE)
+	if (cnt < WIDE_LEAST || !wide_looks(v, cnt))
 		return false;
 	if ((type == QSLOG_ARG_DOUBLE || type == QSLOG_ARG_FLOAT) &&
 	    decimal_fits(v, cnt, type == QSLOG_ARG_FLOAT))
 		return false;
+	cnt = cnt < WIDE_NUMBERS ? cnt : WIDE_NUMBERS;
 	for (i = 0; i < cnt; i++) {
 		const uint64_t h = mix(v[i]);
 		uint64_t *at = &n->sample[h >> 8 & ((1u << NUMBER_BITS) - 1)];
 
 		if (h & skip)
 			continue;
-		if (v[i] + WIDE_RANGE / 2 < WIDE_RANGE) {
+		if (is_small(v[i])) {
 			small++;
 			continue;
 		}

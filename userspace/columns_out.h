@@ -87,6 +87,7 @@ struct streams {
 	struct bytes plan, data;
 	struct segments segments;
 	struct words *scratch; /* COLUMNS_SCRATCH of them */
+	struct words decimals[3]; /* of columns_decimal.c: numbers, exceptions */
 	uint32_t *repeat_table; /* for the search of repetitions */
 	uint16_t *value_table;	/* for small dictionaries */
 	float *logs;		/* of small numbers, to base 2 */

@@ -23,6 +23,53 @@
 #define SMALL_ENTRY_BYTES 64u
 #define OPEN_ENTRY_BYTES 40u /* of a line or span that is repeated */
 
+/* How many bits it takes; 1 for 0. */
+static inline uint32_t bits_of(uint64_t v)
+{
+	return 64u - (uint32_t)__builtin_clzll(v | 1);
+}
+
+/* Of the varint of a number of so many bits. */
+static inline uint32_t varint_bytes(uint32_t bits)
+{
+	return (bits + 6) * 37 >> 8;
+}
+
+/* What a number takes: bytes in rows, and about so many in a text line. */
+static const struct number_type {
+	uint64_t keep; /* these bits */
+	uint64_t sign; /* zigzag: all ones */
+	uint8_t shift; /* likewise: 1 */
+	uint8_t row_bytes; /* 0: a varint */
+	uint8_t text_bytes, text_per_bit; /* the latter / 256 */
+} number_types[QSLOG_ARG_TYPE_COUNT] = {
+	[QSLOG_ARG_BOOL] = { UINT64_MAX, 0, 0, 1, 5, 0 },
+	[QSLOG_ARG_CHAR] = { 0xff, 0, 0, 1, 1, 0 },
+	[QSLOG_ARG_UINT8] = { 0xff, 0, 0, 1, 1, 77 },
+	[QSLOG_ARG_UINT64] = { UINT64_MAX, 0, 0, 0, 1, 77 },
+	[QSLOG_ARG_INT64] = { UINT64_MAX, UINT64_MAX, 1, 0, 1, 77 },
+	[QSLOG_ARG_POINTER] = { UINT64_MAX, 0, 0, 0, 2, 65 },
+	[QSLOG_ARG_FLOAT] = { UINT32_MAX, 0, 0, 4, 7, 0 },
+	[QSLOG_ARG_DOUBLE] = { UINT64_MAX, 0, 0, 8, 8, 0 },
+};
+
+static void sizes_make(struct columns_block *b)
+{
+	uint32_t type, bits;
+
+	for (type = 0; type < QSLOG_ARG_TYPE_COUNT; type++) {
+		const struct number_type *t = &number_types[type];
+
+		for (bits = 1; bits <= 64; bits++) {
+			const uint32_t shown = bits > t->shift ? bits - t->shift : 1;
+
+			b->sizes[type][bits - 1] =
+				(t->row_bytes ? t->row_bytes : varint_bytes(bits)) |
+				(uint64_t)(t->text_bytes + (shown * t->text_per_bit >> 8)) << 32;
+		}
+	}
+}
+
 static int verbatim_put(struct rows *r, const uint8_t *entry, const uint8_t *end)
 {
 	const uint32_t bytes = (uint32_t)(end - entry);
@@ -62,10 +109,12 @@ int rows_begin(struct rows *r, int64_t ticks, const struct clock_pair *pair)
 	uint8_t entry[SMALL_ENTRY_BYTES], *p;
 	int err;
 
-	if (!r->columns)
+	if (!r->columns) {
 		r->columns = columns_block_open();
-	if (!r->columns)
-		return -ENOMEM;
+		if (!r->columns)
+			return -ENOMEM;
+		sizes_make(r->columns);
+	}
 	columns_block_clear(r->columns);
 	r->len = 0;
 	r->data_len = 0;
@@ -272,49 +321,20 @@ static void summary_add(struct rows_summary *s, int64_t ticks)
 	}
 }
 
-/* How many bits it takes; 1 for 0. */
-static inline uint32_t bits_of(uint64_t v)
-{
-	return 64u - (uint32_t)__builtin_clzll(v | 1);
-}
-
-/* Of the varint of a number of so many bits. */
-static inline uint32_t varint_bytes(uint32_t bits)
-{
-	return (bits + 6) * 37 >> 8;
-}
-
-/* What a number takes: bytes in rows, and about so many in a text line. */
-static const struct number_type {
-	uint64_t keep;	    /* these bits */
-	uint8_t zigzag;
-	uint8_t row_bytes; /* 0: a varint */
-	uint8_t text_bytes, text_per_bit; /* the latter / 256 */
-} number_types[QSLOG_ARG_TYPE_COUNT] = {
-	[QSLOG_ARG_BOOL] = { UINT64_MAX, 0, 1, 5, 0 },
-	[QSLOG_ARG_CHAR] = { 0xff, 0, 1, 1, 0 },
-	[QSLOG_ARG_UINT8] = { 0xff, 0, 1, 1, 77 },
-	[QSLOG_ARG_UINT64] = { UINT64_MAX, 0, 0, 1, 77 },
-	[QSLOG_ARG_INT64] = { UINT64_MAX, 1, 0, 1, 77 },
-	[QSLOG_ARG_POINTER] = { UINT64_MAX, 0, 0, 2, 65 },
-	[QSLOG_ARG_FLOAT] = { UINT32_MAX, 0, 4, 7, 0 },
-	[QSLOG_ARG_DOUBLE] = { UINT64_MAX, 0, 8, 8, 0 },
-};
-
 /* What the record at hand takes. */
 struct taken {
 	uint32_t rows, text;
 };
 
-static inline uint64_t number_take(uint8_t type, uint64_t v, struct taken *taken)
+/* What is kept of a number; what it takes, in rows and << 32 in text, is added to *sizes. */
+static inline uint64_t number_take(const struct columns_block *b, uint8_t type, uint64_t v, uint64_t *sizes)
 {
 	const struct number_type *t = &number_types[type];
-	uint32_t bits;
+	uint64_t put;
 
-	v = type == QSLOG_ARG_BOOL ? v != 0 : v & t->keep;
-	bits = bits_of(t->zigzag ? zigzag((int64_t)v) : v);
-	taken->rows += t->row_bytes ? t->row_bytes : varint_bytes(bits);
-	taken->text += t->text_bytes + ((bits - (t->zigzag && bits > 1)) * t->text_per_bit >> 8);
+	v &= t->keep;
+	put = v << t->shift ^ ((uint64_t)((int64_t)v >> 63) & t->sign);
+	*sizes += b->sizes[type][63 - __builtin_clzll(put | 1)];
 	return v;
 }
 
@@ -376,26 +396,25 @@ static uint64_t string_take(struct columns_block *b, uint32_t column, uint8_t ty
 }
 
 /* The arguments into the columns. There is room, and the slots have been checked. */
-static inline void arguments_take(struct columns_block *b, const struct block_shape *s,
-				  const struct out_format *f, const uint64_t *slot,
-				  struct taken *taken)
+static void arguments_take(struct rows *r, const struct block_shape *s, const struct out_format *f,
+			   const uint64_t *slot, struct taken *taken)
 {
-	uint64_t *to = columns_block_at(s, 0);
+	uint64_t *to = columns_block_at(s, 0), sizes = 0;
 	unsigned i;
 
-	if (__builtin_expect(!f->string_cnt, 1)) {
-		for (i = 0; i < f->arg_cnt; i++, to += s->cap)
-			*to = number_take(f->types[i], slot[i], taken);
-		return;
-	}
 	for (i = 0; i < f->arg_cnt; i++, to += s->cap) {
+		const uint64_t v = *slot++;
+
 		if (!is_string(f->types[i])) {
-			*to = number_take(f->types[i], *slot++, taken);
+			*to = number_take(r->columns, f->types[i], f->types[i] == QSLOG_ARG_BOOL ? v != 0 : v, &sizes);
 			continue;
 		}
-		*to = string_take(b, s->index * 16 + i, f->types[i], slot, taken);
-		slot += (uint32_t)(*slot >> 32) == QSLOG_STR_NULL ? 1 : 1 + ((uint32_t)*slot + 7ull) / 8;
+		*to = string_take(r->columns, s->index * 16 + i, f->types[i], slot - 1, taken);
+		if ((uint32_t)(v >> 32) != QSLOG_STR_NULL)
+			slot += ((uint32_t)v + UINT64_C(7)) / 8;
 	}
+	taken->rows += (uint32_t)sizes;
+	taken->text += (uint32_t)(sizes >> 32);
 }
 
 /* What lies between the ticks of both ends, so that it can be told from the times of the records. */
@@ -485,7 +504,7 @@ static inline int arguments_record(struct rows *r, const struct out_format *f,
 		return -ENOMEM;
 	taken->rows += head_bytes(f->id, kind == COLUMNS_SHAPE_LOG ? FILE_LOG_ID_ESCAPE :
 								    FILE_SPAN_ID_ESCAPE, time);
-	arguments_take(b, s, f, slot, taken);
+	arguments_take(r, s, f, slot, taken);
 	columns_block_record(b, s, time);
 	return 0;
 }
@@ -572,6 +591,7 @@ static int context_record(struct rows *r, const struct clock_scale *scale, struc
 	return p ? verbatim_put(r, entry, p) : -EBADMSG;
 }
 
+/* What frame and block say of a record. The frame is a part of the block. */
 static inline void summaries_add(struct rows *r, const struct out_format *f, int64_t ticks,
 				 uint32_t text)
 {
@@ -580,17 +600,59 @@ static inline void summaries_add(struct rows *r, const struct out_format *f, int
 	r->frame.record_cnt++;
 	r->block.level_mask |= (uint8_t)(1u << f->level);
 	r->frame.level_mask |= (uint8_t)(1u << f->level);
-	summary_add(&r->block, ticks);
-	summary_add(&r->frame, ticks);
+	if (__builtin_expect(r->frame.entry_cnt && ticks >= r->frame.time_min &&
+				     ticks <= r->block.time_max, 0) ||
+	    !r->frame.entry_cnt || ticks < r->frame.time_min) {
+		summary_add(&r->block, ticks);
+		summary_add(&r->frame, ticks);
+		return;
+	}
+	/* later than all before, as most are */
+	r->block.entry_cnt++;
+	r->frame.entry_cnt++;
+	r->block.time_max = r->frame.time_max = ticks;
 }
 
-int rows_record(struct rows *r, const struct catalog_out *c, const struct clock_scale *scale,
-		struct out_thread *thread, uint32_t thread_index, struct out_format *format,
-		const uint64_t *record, uint32_t bytes)
+static inline void record_done(struct rows *r, struct out_thread *thread, const struct out_format *f,
+			       int64_t ns, int64_t ticks, uint32_t row_bytes, uint32_t text)
+{
+	r->len += row_bytes;
+	r->ticks = ticks;
+	summaries_add(r, f, ticks, text);
+	thread->block_records++;
+	thread->last_ticks = ns;
+	thread->has_ticks = true;
+}
+
+/* Of a format that is plain, with as many slots as it has arguments: nothing can be wrong with it. */
+static inline int plain_record(struct rows *r, struct out_thread *thread, const struct out_format *f,
+			       const uint64_t *slot, int64_t ns)
+{
+	const int64_t ticks = clock_coarse(ns, r->tick_ns);
+	const uint64_t time = (uint64_t)ticks - (uint64_t)r->ticks;
+	struct block_shape *s = shape_of(r->columns, f, COLUMNS_SHAPE_LOG);
+	uint64_t *to, sizes = 0;
+	unsigned i;
+
+	if (!s)
+		return -ENOMEM;
+	to = columns_block_at(s, 0);
+	for (i = 0; i < f->arg_cnt; i++, to += s->cap)
+		*to = number_take(r->columns, f->types[i], slot[i], &sizes);
+	columns_block_record(r->columns, s, time);
+	record_done(r, thread, f, ns, ticks,
+		    (uint32_t)sizes + head_bytes(f->id, FILE_LOG_ID_ESCAPE, time),
+		    (uint32_t)(sizes >> 32) + f->text_bytes + thread->text_bytes);
+	return 0;
+}
+
+static int any_record(struct rows *r, const struct catalog_out *c, const struct clock_scale *scale,
+		      struct out_thread *thread, uint32_t thread_index, struct out_format *format,
+		      const uint64_t *record, uint32_t bytes, int64_t ns)
 {
 	const bool leaves = (record[0] & QSLOG_RECORD_EXIT) != 0;
 	const bool span = format->kind == QSLOG_SITE_SPAN;
-	const int64_t ns = clock_ticks(scale, record[1]), ticks = clock_coarse(ns, r->tick_ns);
+	const int64_t ticks = clock_coarse(ns, r->tick_ns);
 	const uint64_t *slot = record + 2, *end = record + bytes / 8;
 	struct taken taken = { 0, format->text_bytes + thread->text_bytes };
 	size_t string_bytes = 0;
@@ -622,15 +684,23 @@ int rows_record(struct rows *r, const struct catalog_out *c, const struct clock_
 		err = span_record(r, scale, thread, format, slot, id, leaves, ticks, &taken);
 	else
 		err = context_record(r, scale, thread, format, record, bytes, ticks);
-	if (err)
-		return err;
-	r->len += taken.rows;
-	r->ticks = ticks;
-	summaries_add(r, format, ticks, taken.text);
-	thread->block_records++;
-	thread->last_ticks = ns;
-	thread->has_ticks = true;
-	return 0;
+	if (!err)
+		record_done(r, thread, format, ns, ticks, taken.rows, taken.text);
+	return err;
+}
+
+int rows_record(struct rows *r, const struct catalog_out *c, const struct clock_scale *scale,
+		struct out_thread *thread, uint32_t thread_index, struct out_format *format,
+		const uint64_t *record, uint32_t bytes)
+{
+	const int64_t ns = clock_ticks(scale, record[1]);
+
+	if (__builtin_expect(format->plain && r->thread == thread &&
+				     format->entry.seen == r->generation &&
+				     bytes == QSLOG_RECORD_HEADER_BYTES + 8u * format->arg_cnt &&
+				     !(record[0] & (QSLOG_RECORD_EXIT | QSLOG_RECORD_SPAN_ID)), 1))
+		return plain_record(r, thread, format, record + 2, ns);
+	return any_record(r, c, scale, thread, thread_index, format, record, bytes, ns);
 }
 
 int rows_loss(struct rows *r, const struct catalog_out *c, struct out_thread *thread,

@@ -319,13 +319,10 @@ void writer_lost_from_file(struct writer *w, uint64_t records, uint64_t losses)
 		writer_error(w, thread);
 }
 
-/* After an append: is there enough? An error of sealing is kept for flush and close. */
-void writer_block_check(struct writer *w)
+/* An error of sealing is kept for flush and close. */
+void writer_block_full(struct writer *w)
 {
-	if (__builtin_expect(w->rows.len >= w->seal_at ||
-				     w->rows.block.entry_cnt >= w->seal_entries, 0)) {
-		(void)seal(w, true); /* has noted the error */
-		writer_rotate_if_due(w, writer_now_ns());
-		writer_entries_set(w);
-	}
+	(void)seal(w, true); /* has noted the error */
+	writer_rotate_if_due(w, writer_now_ns());
+	writer_entries_set(w);
 }

@@ -124,7 +124,15 @@ void writer_pair_told(struct writer *w, const struct clock_pair *pair);
 
 /* Begins a block if none is being built, and seals it if there is enough in it. */
 int writer_block_begin(struct writer *w, int64_t ticks);
-void writer_block_check(struct writer *w);
+void writer_block_full(struct writer *w);
+
+/* After an append: is there enough? */
+static inline void writer_block_check(struct writer *w)
+{
+	if (__builtin_expect(w->rows.len >= w->seal_at ||
+				     w->rows.block.entry_cnt >= w->seal_entries, 0))
+		writer_block_full(w);
+}
 /* How many entries a block may have now. */
 void writer_entries_set(struct writer *w);
 unsigned int writer_backlog(const struct writer *w); /* in percent */
