@@ -214,6 +214,23 @@ static const char *text_keep(char **at, struct text t)
 	return s;
 }
 
+/* What has that content; if it is not there yet, `make` adds it. */
+static int pooled_get(struct catalog_pool *p, const struct pooled *key,
+		      int (*make)(struct catalog_pool *p, const struct pooled *key, uint64_t hash,
+				  struct pooled **out),
+		      struct pooled **out)
+{
+	const uint64_t hash = content_hash(key);
+	int err = 0;
+
+	pthread_mutex_lock(&p->lock);
+	*out = find(p, key, hash);
+	if (!*out)
+		err = make(p, key, hash, out);
+	pthread_mutex_unlock(&p->lock);
+	return err;
+}
+
 /* ---- processes ---- */
 
 static int process_make(struct catalog_pool *p, const struct pooled *key, uint64_t hash,
@@ -253,15 +270,9 @@ int catalog_pool_process(struct catalog_pool *p, const uint8_t *data, uint32_t b
 			 const struct record_process **out)
 {
 	const struct pooled key = { .raw = data, .raw_bytes = bytes, .kind = POOL_PROCESS };
-	const uint64_t hash = content_hash(&key);
 	struct pooled *have;
-	int err = 0;
+	int err = pooled_get(p, &key, process_make, &have);
 
-	pthread_mutex_lock(&p->lock);
-	have = find(p, &key, hash);
-	if (!have)
-		err = process_make(p, &key, hash, &have);
-	pthread_mutex_unlock(&p->lock);
 	if (!err)
 		*out = &((struct pooled_process *)have)->process;
 	return err;
@@ -298,15 +309,9 @@ int catalog_pool_thread(struct catalog_pool *p, const uint8_t *data, uint32_t by
 {
 	const struct pooled key = { .owner = owner, .raw = data, .raw_bytes = bytes,
 				    .kind = POOL_THREAD };
-	const uint64_t hash = content_hash(&key);
 	struct pooled *have;
-	int err = 0;
+	int err = pooled_get(p, &key, thread_make, &have);
 
-	pthread_mutex_lock(&p->lock);
-	have = find(p, &key, hash);
-	if (!have)
-		err = thread_make(p, &key, hash, &have);
-	pthread_mutex_unlock(&p->lock);
 	if (!err)
 		*out = &((struct pooled_thread *)have)->thread;
 	return err;
@@ -376,15 +381,9 @@ int catalog_pool_format(struct catalog_pool *p, uint8_t level, const uint8_t *da
 {
 	const struct pooled key = { .raw = data, .raw_bytes = bytes, .kind = POOL_FORMAT,
 				    .level = level };
-	const uint64_t hash = content_hash(&key);
 	struct pooled *have;
-	int err = 0;
+	int err = pooled_get(p, &key, format_make, &have);
 
-	pthread_mutex_lock(&p->lock);
-	have = find(p, &key, hash);
-	if (!have)
-		err = format_make(p, &key, hash, &have);
-	pthread_mutex_unlock(&p->lock);
 	if (!err)
 		*out = &((struct pooled_format *)have)->format;
 	return err;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "file_format.h"
 #include "hash_index.h"
 #include "wait_set.h"
@@ -72,21 +73,6 @@ void span_times_close(struct span_times *t)
 	free(t);
 }
 
-static bool room(void *array, uint32_t cnt, uint32_t *cap, size_t size)
-{
-	void **at = array, *bigger;
-	uint32_t want = *cap ? *cap * 2 : 8;
-
-	if (cnt < *cap)
-		return true;
-	bigger = reallocarray(*at, want, size);
-	if (!bigger)
-		return false;
-	*at = bigger;
-	*cap = want;
-	return true;
-}
-
 /* ---- names: they outlive the records that they come from ---- */
 
 static uint64_t name_hash(const struct record_name *name)
@@ -119,7 +105,7 @@ static int name_keep(struct span_times *t, struct record_name *name)
 		*name = (struct record_name){ NULL, 0 };
 		return 0;
 	}
-	if (!room(&t->names, t->name_cnt, &t->name_cap, sizeof(*t->names)))
+	if (!array_room(&t->names, t->name_cnt, &t->name_cap, sizeof(*t->names)))
 		return -ENOMEM;
 	bytes = malloc(name->len + 1);
 	if (!bytes)
@@ -168,7 +154,7 @@ static struct thread *thread_get(struct span_times *t, const struct record_threa
 	if (!thread) {
 		const uint32_t pid = of->process ? of->process->pid : 0;
 
-		if (!room(&t->threads, t->cnt, &t->cap, sizeof(*t->threads)) ||
+		if (!array_room(&t->threads, t->cnt, &t->cap, sizeof(*t->threads)) ||
 		    hash_index_add(&t->by_tid, (uint64_t)pid << 32 | of->tid, t->cnt))
 			return NULL;
 		thread = &t->threads[t->cnt++];
@@ -224,7 +210,7 @@ static int span_enter(struct span_times *t, const struct record *record)
 	struct thread *thread = thread_get(t, record->thread);
 	struct frame *f;
 
-	if (!thread || !room(&thread->frames, thread->cnt, &thread->cap, sizeof(*f)))
+	if (!thread || !array_room(&thread->frames, thread->cnt, &thread->cap, sizeof(*f)))
 		return -ENOMEM;
 	if (thread->cnt == FRAMES_MAX)
 		return 0;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "record_text.h"
 
 static uint64_t hash_mix(uint64_t hash, uint64_t v)
@@ -33,22 +34,6 @@ static const char *or_empty(const char *s)
 static char *copy_of(const char *s)
 {
 	return strdup(or_empty(s));
-}
-
-/* Room for one more element of `size` bytes. */
-static bool room(void *array, unsigned cnt, unsigned *cap, size_t size)
-{
-	void **at = array, *bigger;
-	unsigned want = *cap ? *cap * 2 : 32;
-
-	if (cnt < *cap)
-		return true;
-	bigger = reallocarray(*at, want, size);
-	if (!bigger)
-		return false;
-	*at = bigger;
-	*cap = want;
-	return true;
 }
 
 static bool same_site(const struct stat_site *s, const struct record *r)
@@ -77,7 +62,7 @@ static int site_new(struct stat_table *t, const struct record *r, uint64_t hash,
 	const struct record_format *f = r->format;
 	struct stat_site *s;
 
-	if (!room(&t->sites, t->site_cnt, &t->site_cap, sizeof(*t->sites)))
+	if (!array_room(&t->sites, t->site_cnt, &t->site_cap, sizeof(*t->sites)))
 		return -ENOMEM;
 	s = &t->sites[t->site_cnt];
 	*s = (struct stat_site){ .kind = f->kind, .level = f->level, .line = f->line };
@@ -166,7 +151,7 @@ static int loss_add(struct stat_table *t, const struct record *r)
 			return 0;
 		}
 	}
-	if (!room(&t->losses, t->loss_cnt, &t->loss_cap, sizeof(*t->losses)))
+	if (!array_room(&t->losses, t->loss_cnt, &t->loss_cap, sizeof(*t->losses)))
 		return -ENOMEM;
 	l = &t->losses[t->loss_cnt];
 	*l = (struct stat_loss){ .cause = r->lost_cause, .pid = pid, .tid = tid, .cnt = r->lost };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "file_format.h"
 
 int stat_times_add(struct stat_times **times, const struct record_times *r)
@@ -46,21 +47,14 @@ static struct stat_thread *thread_get(struct stat_threads *ts, const struct reco
 {
 	const uint32_t pid = r->thread->process ? r->thread->process->pid : 0;
 	const uint64_t key = (uint64_t)pid << 32 | r->thread->tid;
-	uint32_t cap = ts->cap ? ts->cap * 2 : 16, i;
-	struct stat_thread *grown;
 	struct hash_index_walk walk;
+	uint32_t i;
 
 	i = hash_index_first(&ts->by_tid, key, &walk);
 	if (i != HASH_INDEX_NONE)
 		return &ts->list[i];
-	if (ts->cnt == ts->cap) {
-		grown = reallocarray(ts->list, cap, sizeof(*grown));
-		if (!grown)
-			return NULL;
-		ts->list = grown;
-		ts->cap = cap;
-	}
-	if (hash_index_add(&ts->by_tid, key, ts->cnt))
+	if (!array_room(&ts->list, ts->cnt, &ts->cap, sizeof(*ts->list)) ||
+	    hash_index_add(&ts->by_tid, key, ts->cnt))
 		return NULL;
 	ts->list[ts->cnt] = (struct stat_thread){ .pid = pid, .tid = r->thread->tid };
 	ts->list[ts->cnt].first_ns = r->steady_ns - (int64_t)r->off->off_ns;

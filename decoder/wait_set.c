@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
+
 static bool same_name(const struct record_name *a, const struct record_name *b)
 {
 	return a->len == b->len &&
@@ -32,8 +34,7 @@ static struct record_wait *find(const struct wait_set *set, const struct record_
 
 int wait_set_add(struct wait_set *set, const struct record_wait *wait)
 {
-	struct record_wait *at = find(set, &wait->cause), *grown, more = *wait;
-	uint32_t cap = set->cap ? set->cap * 2 : 4;
+	struct record_wait *at = find(set, &wait->cause), more = *wait;
 
 	/* the last places are for those without */
 	if (!at && set->cnt >= WAIT_SET_MAX && more.cause.who) {
@@ -47,13 +48,8 @@ int wait_set_add(struct wait_set *set, const struct record_wait *wait)
 		at->cnt += more.cnt;
 		return 0;
 	}
-	if (set->cnt == set->cap) {
-		grown = reallocarray(set->waits, cap, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		set->waits = grown;
-		set->cap = cap;
-	}
+	if (!array_room(&set->waits, set->cnt, &set->cap, sizeof(*set->waits)))
+		return -ENOMEM;
 	set->waits[set->cnt++] = more;
 	return 0;
 }

@@ -42,21 +42,8 @@ int index_out_room(struct index_out *x)
 void index_out_add(struct index_out *x, const struct file_block_header *h, uint64_t offset,
 		   uint64_t text_bytes)
 {
-	struct file_index_entry e;
+	const struct file_index_entry e = file_index_entry_of(h, offset);
 
-	memset(&e, 0, sizeof(e));
-	e.offset = offset;
-	e.sequence = h->sequence;
-	e.time_min = h->time_min;
-	e.time_max = h->time_max;
-	e.clock_ticks = h->clock_ticks;
-	e.clock_realtime_ns = h->clock_realtime_ns;
-	e.lost = h->lost;
-	e.record_cnt = h->record_cnt;
-	e.stored_bytes = h->stored_bytes;
-	e.raw_bytes = h->raw_bytes;
-	e.kind = h->kind;
-	e.level_mask = h->level_mask;
 	memcpy(x->data + sizeof(struct file_index_header) + x->cnt * sizeof(e), &e, sizeof(e));
 	x->cnt++;
 	x->records += h->record_cnt;

@@ -106,8 +106,6 @@ static int header_find(const struct recover_walk *w, int fd, uint64_t limit, uin
 
 static int entry_add(struct recover_walk *w, const struct file_block_header *h, uint64_t offset)
 {
-	struct file_index_entry e;
-
 	if (w->entry_cnt == w->entry_cap) {
 		uint32_t cap = w->entry_cap ? w->entry_cap * 2 : 256;
 		struct file_index_entry *entries = reallocarray(w->entries, cap, sizeof(*entries));
@@ -117,20 +115,7 @@ static int entry_add(struct recover_walk *w, const struct file_block_header *h, 
 		w->entries = entries;
 		w->entry_cap = cap;
 	}
-	memset(&e, 0, sizeof(e));
-	e.offset = offset;
-	e.sequence = h->sequence;
-	e.time_min = h->time_min;
-	e.time_max = h->time_max;
-	e.clock_ticks = h->clock_ticks;
-	e.clock_realtime_ns = h->clock_realtime_ns;
-	e.lost = h->lost;
-	e.record_cnt = h->record_cnt;
-	e.stored_bytes = h->stored_bytes;
-	e.raw_bytes = h->raw_bytes;
-	e.kind = h->kind;
-	e.level_mask = h->level_mask;
-	w->entries[w->entry_cnt++] = e;
+	w->entries[w->entry_cnt++] = file_index_entry_of(h, offset);
 	return 0;
 }
 

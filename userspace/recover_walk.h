@@ -11,6 +11,28 @@
 
 #include "file_format.h"
 
+/* What an index block has of a block. */
+static inline struct file_index_entry file_index_entry_of(const struct file_block_header *h,
+							   uint64_t offset)
+{
+	const struct file_index_entry e = {
+		.offset = offset,
+		.sequence = h->sequence,
+		.time_min = h->time_min,
+		.time_max = h->time_max,
+		.clock_ticks = h->clock_ticks,
+		.clock_realtime_ns = h->clock_realtime_ns,
+		.lost = h->lost,
+		.record_cnt = h->record_cnt,
+		.stored_bytes = h->stored_bytes,
+		.raw_bytes = h->raw_bytes,
+		.kind = h->kind,
+		.level_mask = h->level_mask,
+	};
+
+	return e;
+}
+
 struct recover_walk {
 	uint64_t file_key;
 	bool closed;		/* has its trailer: there is nothing to do */
