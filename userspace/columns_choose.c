@@ -422,10 +422,9 @@ struct range {
 	bool negative;
 };
 
-static void range_take(struct range *r, const uint64_t *v, uint32_t n, bool is_signed)
+static inline void range_take_as(struct range *r, const uint64_t *v, uint32_t n, uint64_t flip)
 {
-	const uint64_t flip = is_signed ? UINT64_C(1) << 63 : 0;
-	uint64_t low[2] = { v[0] ^ flip, v[0] ^ flip }, differ = 0, any = 0;
+	uint64_t low[2] = { v[0] ^ flip, v[0] ^ flip }, any = v[0], all = v[0];
 	uint32_t i;
 
 	for (i = 0; i + 1 < n; i += 2) {
@@ -433,18 +432,26 @@ static void range_take(struct range *r, const uint64_t *v, uint32_t n, bool is_s
 
 		low[0] = a < low[0] ? a : low[0];
 		low[1] = b < low[1] ? b : low[1];
-		differ |= (v[i] ^ v[0]) | (v[i + 1] ^ v[0]);
 		any |= v[i] | v[i + 1];
+		all &= v[i] & v[i + 1];
 	}
 	if (i < n) {
 		low[0] = (v[i] ^ flip) < low[0] ? v[i] ^ flip : low[0];
-		differ |= v[i] ^ v[0];
 		any |= v[i];
+		all &= v[i];
 	}
 	r->min = (low[0] < low[1] ? low[0] : low[1]) ^ flip;
-	r->differ = differ;
 	r->any = any;
-	r->shift = differ ? (unsigned)__builtin_ctzll(differ) : 0;
+	r->differ = any & ~all;
+}
+
+static void range_take(struct range *r, const uint64_t *v, uint32_t n, bool is_signed)
+{
+	if (is_signed)
+		range_take_as(r, v, n, UINT64_C(1) << 63);
+	else
+		range_take_as(r, v, n, 0);
+	r->shift = r->differ ? (unsigned)__builtin_ctzll(r->differ) : 0;
 	r->negative = is_signed && (int64_t)r->min < 0;
 }
 

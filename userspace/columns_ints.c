@@ -149,23 +149,22 @@ static void planes_put(struct streams *s, const uint64_t *q, uint32_t n, uint64_
  * more than the bits take. */
 static uint64_t classes_few(const uint64_t *q, uint32_t n, uint8_t *symbols)
 {
-	uint64_t word = 0, total = 0;
+	uint64_t word = 0;
 	uint8_t *p = symbols + n;
 	unsigned used = 0, bits;
 	uint32_t i;
 
 	for (i = 0; i < n; i++) {
 		symbols[i] = (uint8_t)columns_class(q[i], &bits);
-		word |= (q[i] & ((UINT64_C(1) << bits) - 1)) << used;
+		word |= (q[i] - (q[i] >> bits << bits)) << used;
 		memcpy(p, &word, 8);
 		used += bits;
-		total += bits;
 		p += used / 8;
-		word >>= used & ~7u;
+		word >>= used & 0x38;
 		used %= 8;
 	}
 	memcpy(p, &word, 8);
-	return total;
+	return (uint64_t)(p - symbols - n) * 8 + used;
 }
 
 static uint64_t classes_any(const uint64_t *q, uint32_t n, uint8_t *symbols)

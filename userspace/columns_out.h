@@ -195,8 +195,16 @@ struct strings {
 int strings_init(struct strings *s);
 void strings_clear(struct strings *s);
 void strings_fini(struct strings *s);
+bool strings_grow(struct strings *s, uint32_t cnt, size_t bytes);
 /* Room for `cnt` more of `bytes` together. False: no memory. */
-bool strings_room(struct strings *s, uint32_t cnt, size_t bytes);
+static inline bool strings_room(struct strings *s, uint32_t cnt, size_t bytes)
+{
+	return __builtin_expect(s->cap - s->cnt >= cnt && s->cnt + cnt < s->mask - s->mask / 4 &&
+					s->texts.cap - s->texts.len > bytes &&
+					s->refs.cap - s->refs.cnt >= cnt &&
+					s->refs.explicit_refs.cap - s->refs.explicit_refs.cnt >= cnt, 1) ||
+	       strings_grow(s, cnt, bytes);
+}
 /* The symbol for a string in `column`. There is room, and `text` can be read in words of 8 bytes. */
 unsigned strings_add(struct strings *s, uint32_t column, const uint64_t *text, uint32_t len,
 		     uint32_t code);

@@ -102,7 +102,7 @@ static bool slots_grow(struct strings *s)
 	return true;
 }
 
-bool strings_room(struct strings *s, uint32_t cnt, size_t bytes)
+bool strings_grow(struct strings *s, uint32_t cnt, size_t bytes)
 {
 	uint32_t cap = s->cap ? s->cap : 512;
 	struct string_entry *list;
@@ -125,16 +125,16 @@ bool strings_room(struct strings *s, uint32_t cnt, size_t bytes)
 }
 
 /* The first `len` bytes, at most 8, of a word. */
-static uint64_t word_head(uint64_t word, uint32_t len)
+static inline uint64_t word_head(uint64_t word, uint32_t len)
 {
 	return len >= 8 ? word : word & ((UINT64_C(1) << 8 * len) - 1);
 }
 
-static bool same(const struct strings *s, const struct string_entry *e, const struct string_entry *one,
-		 const uint64_t *text)
+static inline bool same(const struct strings *s, const struct string_entry *e,
+			const struct string_entry *one, const uint64_t *text)
 {
-	if (e->words[0] != one->words[0] || e->words[1] != one->words[1] || e->len != one->len ||
-	    e->code != one->code)
+	if (((e->words[0] ^ one->words[0]) | (e->words[1] ^ one->words[1]) | (e->len ^ one->len) |
+	     (e->code ^ one->code)) != 0)
 		return false;
 	return e->len <= 16 || memcmp(s->texts.p + e->off + 16, text + 2, e->len - 16) == 0;
 }
