@@ -7,13 +7,17 @@
 #include "merge.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "cmd.h"
 #include "file_format.h"
+#include "file_set.h"
 #include "parallel.h"
+#include "span_times.h"
 
 struct source {
 	struct merge *merge;
@@ -22,6 +26,8 @@ struct source {
 	struct reader_run run;	     /* likewise; of this, from the first line on */
 	int64_t time_ns;	     /* of the record, or the first line; not before that: */
 	bool waits;		     /* nothing has been read yet: it is not its turn */
+	struct span_times *times;    /* that of the file before in its set, if there is one */
+	bool times_own;		     /* there is none */
 	struct merge_file file;
 };
 
@@ -123,6 +129,79 @@ static uint32_t window(const struct merge *m)
 	return m->source_cnt >= 2 * jobs ? 2 : (2 * jobs + 2) / m->source_cnt + 1;
 }
 
+/* --- Times of spans. One that was open when a file was continued in the next one is left there. */
+
+/* That in the name of a file that is complete; 0: none. */
+static uint64_t number_in_name(const char *path)
+{
+	const char *dot = strrchr(path, '/'), *digits;
+	uint64_t number;
+	char *end;
+
+	for (dot = strchr(dot ? dot : path, '.'); dot; dot = strchr(digits, '.')) {
+		digits = dot + 1;
+		if (strspn(digits, "0123456789") < FILE_SET_DIGITS)
+			continue;
+		number = strtoull(digits, &end, 10);
+		if (!*end || strcmp(end, ".qslog") == 0)
+			return number;
+	}
+	return 0;
+}
+
+static bool identity_read(const char *path, struct file_identity *out)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	const bool known = fd >= 0 && file_identity_read(fd, out) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	if (known && !out->number) /* the first one, that became one of a set later */
+		out->number = number_in_name(path);
+	return known;
+}
+
+static bool continues(const struct file_identity *next, const struct file_identity *before)
+{
+	return next->in_set && before->in_set && before->continued &&
+	       next->number == before->number + 1 &&
+	       memcmp(next->set_id, before->set_id, sizeof(next->set_id)) == 0;
+}
+
+/* The files of a set are in order (see file_set_paths()). */
+static int times_open(struct merge *m)
+{
+	struct file_identity before = {.in_set = false}, next;
+	struct source *source;
+	unsigned i;
+	int err;
+
+	for (i = 0; i < m->source_cnt; i++) {
+		source = &m->sources[i];
+		if (!source->reader || !identity_read(source->file.path, &next))
+			memset(&next, 0, sizeof(next));
+		if (i && source->reader && source[-1].times && continues(&next, &before)) {
+			source->times = source[-1].times;
+		} else if (source->reader) {
+			err = span_times_open(&source->times);
+			if (err)
+				return err;
+			source->times_own = true;
+		}
+		before = next;
+	}
+	return 0;
+}
+
+static void times_close(struct merge *m)
+{
+	unsigned i;
+
+	for (i = 0; i < m->source_cnt; i++)
+		if (m->sources[i].times_own)
+			span_times_close(m->sources[i].times);
+}
+
 int merge_open(struct merge **out, char *const *paths, unsigned path_cnt,
 	       const struct merge_options *options)
 {
@@ -132,6 +211,7 @@ int merge_open(struct merge **out, char *const *paths, unsigned path_cnt,
 	if (!m)
 		return err;
 	m->options = *options;
+	m->options.hint.times_apart = options->hint.times;
 	m->sources = calloc(path_cnt ? path_cnt : 1, sizeof(*m->sources));
 	m->heap = calloc(path_cnt ? path_cnt : 1, sizeof(*m->heap));
 	files_limit_raise();
@@ -151,9 +231,12 @@ int merge_open(struct merge **out, char *const *paths, unsigned path_cnt,
 			report_error(paths[i], source->file.error);
 			continue;
 		}
-		reader_hint(source->reader, &options->hint);
+		reader_hint(source->reader, &m->options.hint);
 		reader_parallel(source->reader, m->parallel, window(m));
 	}
+	err = m->options.hint.times ? times_open(m) : 0;
+	if (err)
+		goto cleanup;
 	*out = m;
 	return 0;
 
@@ -215,6 +298,8 @@ static void top_settle(struct merge *m)
 
 int merge_next(struct merge *m, const struct record **record, unsigned *file)
 {
+	struct source *source;
+
 	if (!m->started)
 		start(m);
 	else if (m->taken && m->heap_cnt)
@@ -224,7 +309,13 @@ int merge_next(struct merge *m, const struct record **record, unsigned *file)
 	if (!m->heap_cnt)
 		return 0;
 	*file = m->heap[0];
-	*record = m->sources[*file].record;
+	source = &m->sources[*file];
+	*record = source->record;
+	if (source->times && reader_times_add(source->reader, source->times)) {
+		report_error(source->file.path, -ENOMEM);
+		source->file.error = -ENOMEM;
+		return 0;
+	}
 	return 1;
 }
 
@@ -362,6 +453,7 @@ void merge_close(struct merge *m)
 		return;
 	for (unsigned i = 0; i < m->source_cnt; i++)
 		reader_close(m->sources[i].reader);
+	times_close(m);
 	parallel_close(m->parallel);
 	free(m->sources);
 	free(m->heap);

@@ -84,13 +84,13 @@ static bool hint_excludes(const struct reader *r, struct clock_map *clock,
 	if (ref->level_mask & FILE_LEVEL_MASK_LOSS || !ref->record_cnt)
 		return false;
 	if (h->level_mask && !(h->level_mask & ref->level_mask) &&
-	    !(r->times && ref->level_mask & FILE_LEVEL_MASK_OFF))
+	    !(r->wants_off && ref->level_mask & FILE_LEVEL_MASK_OFF))
 		return true;
 	if (!h->since_ns && !h->until_ns)
 		return false;
 	clock_map_range(clock, ref->time_min, ref->time_max, &min, &max);
 	/* spans that began before have times too */
-	return (h->since_ns && !r->times && max < INT64_MAX - HINT_SLACK_NS &&
+	return (h->since_ns && !r->wants_off && max < INT64_MAX - HINT_SLACK_NS &&
 		max + HINT_SLACK_NS < h->since_ns) ||
 	       (h->until_ns && min > INT64_MIN + HINT_SLACK_NS &&
 		min - HINT_SLACK_NS > h->until_ns);
@@ -123,7 +123,8 @@ static int start(struct reader *r)
 	int err;
 
 	r->started = true;
-	if (r->hint.times && r->totals.has_sched) {
+	r->wants_off = r->hint.times && r->totals.has_sched;
+	if (r->wants_off && !r->hint.times_apart) {
 		err = span_times_open(&r->times);
 		if (err)
 			return err;
@@ -156,7 +157,7 @@ static int start(struct reader *r)
 	if (!r->earliest || !r->flight)
 		return -ENOMEM;
 	/* Rows of intervals off the CPU come before their times. */
-	early = r->times ? OFF_ROW_EARLY_NS / (r->clock.tick_ns ? r->clock.tick_ns : 1) + 1 : 0;
+	early = r->wants_off ? OFF_ROW_EARLY_NS / (r->clock.tick_ns ? r->clock.tick_ns : 1) + 1 : 0;
 	r->tail.time_min -= early;
 	least = r->tail_pending ? r->tail.time_min : INT64_MAX;
 	for (i = kept; i-- > 0;) {
@@ -184,7 +185,8 @@ int reader_begin_ns(struct reader *r, int64_t *begin)
 	for (i = 0; i < r->in.ref_cnt && !err; i++) {
 		const struct block_ref *ref = &r->in.refs[i];
 
-		if (!ref->record_cnt && !ref->lost)
+		if (!ref->record_cnt && !ref->lost &&
+		    !(r->hint.times && ref->level_mask & FILE_LEVEL_MASK_OFF))
 			continue;
 		clock_map_range(&clock, ref->time_min, ref->time_max, &min, &max);
 		*begin = min < *begin ? min : *begin;
@@ -271,6 +273,17 @@ static int next(struct reader *r)
 	return 1;
 }
 
+int reader_times_add(struct reader *r, struct span_times *times)
+{
+	int err = 0;
+
+	if (!r->wants_off)
+		return 0;
+	if (r->record.kind == RECORD_OFF)
+		err = span_times_names(times, &r->off.off.cause);
+	return err ? err : span_times_add(times, &r->record);
+}
+
 int reader_next(struct reader *r, const struct record **record)
 {
 	const struct row *row;
@@ -299,10 +312,7 @@ int reader_next(struct reader *r, const struct record **record)
 		r->totals.offs++;
 	else
 		r->totals.records++;
-	if (r->times && r->record.kind == RECORD_OFF)
-		err = span_times_names(r->times, &r->off.off.cause);
-	if (r->times && !err)
-		err = span_times_add(r->times, &r->record);
+	err = r->times ? reader_times_add(r, r->times) : 0;
 	if (err)
 		return err;
 	*record = &r->record;

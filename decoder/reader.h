@@ -43,6 +43,9 @@ struct reader_hint {
 	/* OFF and OFF_LOST are delivered too, and spans have `times`. (What it takes for those of the
 	 * spans in the hint's range is read as well.) Not for lines: see reader_render. */
 	bool times;
+	/* The spans have none yet: the caller adds them up, over several files, with
+	 * reader_times_add(). */
+	bool times_apart;
 };
 
 /* 0; -errno of open(2)/read(2); -EBADMSG: not a .qslog file at all (no valid block header), nor one
@@ -53,6 +56,9 @@ int reader_open(struct reader **out, const char *path, reader_damage_fn *damage,
 int reader_open_classic(struct reader **out, const char *path, reader_damage_fn *damage,
 			void *damage_arg);
 void reader_hint(struct reader *r, const struct reader_hint *hint); /* before the first next */
+struct span_times;
+/* Of the record that reader_next() has just given: see span_times_add(). */
+int reader_times_add(struct reader *r, struct span_times *times);
 /* 1: *record is valid until the next call; 0: end; -errno. */
 int reader_next(struct reader *r, const struct record **record);
 

@@ -50,7 +50,7 @@ static void scan(struct loaded *l)
 		l->bytes = l->buffer.bytes;
 	}
 	rows_state_init(&state);
-	state.wants_off = l->reader->times != NULL;
+	state.wants_off = l->reader->wants_off;
 	l->err = rows_scan(&state, &l->catalog, &l->clock,
 			   l->reader->render.format ? &select : NULL, l->data, l->bytes, &l->list,
 			   &problem);

@@ -85,7 +85,8 @@ struct reader {
 	bool renders;
 	struct record record;
 	struct off_parts off;	  /* of the record, if it is one */
-	struct span_times *times; /* NULL: not asked for, or nothing to take them from */
+	bool wants_off;		  /* times are asked for, and there is something to take them from */
+	struct span_times *times; /* with that, unless the caller has it */
 	struct reader_totals totals;
 };
 

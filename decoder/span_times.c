@@ -20,7 +20,7 @@
 #define NAME_BYTES_MAX ((size_t)16 << 20) /* of all names together */
 
 struct frame {
-	uint32_t format;
+	uint64_t format; /* its hash: numbers are those of a file */
 	int64_t enter_ns; /* steady */
 	struct record_times sums;
 	struct wait_set waits;
@@ -215,7 +215,7 @@ static int span_enter(struct span_times *t, const struct record *record)
 	if (thread->cnt == FRAMES_MAX)
 		return 0;
 	f = &thread->frames[thread->cnt++];
-	*f = (struct frame){ .format = record->format->id, .enter_ns = record->steady_ns };
+	*f = (struct frame){ .format = record->format->hash, .enter_ns = record->steady_ns };
 	f->sums.incomplete = t->lossy && record->steady_ns < t->lossy_until;
 	return 0;
 }
@@ -226,7 +226,7 @@ static bool frame_fits(const struct frame *f, const struct record *record)
 	const int64_t enter = record->steady_ns - (int64_t)record->duration_ns;
 	const int64_t slack = 1000 + (int64_t)(record->duration_ns / 512);
 
-	return f->format == record->format->id && f->enter_ns >= enter - slack &&
+	return f->format == record->format->hash && f->enter_ns >= enter - slack &&
 	       f->enter_ns <= enter + slack;
 }
 

@@ -50,6 +50,54 @@ has stat '"sched_lost":0,"threads":\[\{"pid":[0-9]+,"tid":[0-9]+,"switches":[0-9
 equal "lines of the merged file" "$(wc -l <"$dir/m")" "$(wc -l <"$dir/a")"
 has m '<- nested .* \| clock_nanosleep [0-9.]+us 2x, woken by an interrupt'
 
+# A span that is entered in one file and left in the next
+app_start() { # FIXTURE ARGS...: until it is ready
+	rm -f "$dir/say" "$dir/answer"
+	mkfifo "$dir/say" "$dir/answer" || exit 1
+	"$@" <"$dir/say" >"$dir/answer" 6<&- 7<&- &
+	app=$!
+	exec 5>"$dir/say" 6<"$dir/answer"
+	read -r -t 20 _ <&6 || fail "$*: not ready"
+}
+app_end() {
+	exec 5>&- 6<&-
+	wait "$app"
+	app=''
+}
+file_await() { # PATH
+	local try
+	for ((try = 0; try < 200; try++)); do
+		[ -e "$1" ] && return 0
+		read -r -t 0.05 <>"$dir/never"
+	done
+	fail "no $1"
+}
+app_start "$fixtures/sched" 1 held
+tracer_start --sched -o "$dir/r.qslog" -p "$app" || finish
+echo >&5
+read -r -t 20 _ <&6
+kill -HUP "$(pgrep -P "$tracer")"
+file_await "$dir/r.000001.qslog"
+echo >&5
+app_end
+tracer_end
+"$qslog" cat --times "$dir/r.qslog" >"$dir/times"
+has times '<- held [0-9.]+us \| cpu [0-9.]+us .*\| clock_nanosleep [0-9.]+us 2x'
+# what it was off is what it did not use, by its own measure; the names of waits are of three files
+"$qslog" cat --times --json "$dir/r.qslog" >"$dir/json"
+awk -F'"cpu_ns":|,"off_ns"' '/"name":"held".*span_exit|span_exit.*"name":"held"/ { cpu = $2 }
+	match($0, /"cpu":[0-9]+/) { own = substr($0, RSTART + 6, RLENGTH - 6) }
+	END { exit !(cpu > 0 && own > 0 && cpu < own * 1.05 + 50000 && cpu > own * 0.95 - 50000) }' "$dir/json" ||
+	fail "its time on the CPU is not what it measured: $(cat "$dir/json")"
+"$qslog" stat "$dir/r.qslog" >"$dir/stat"
+has stat '^ +2x +[0-9.]+ms   clock_nanosleep'
+# alone, that file does not know when it was entered
+mkdir "$dir/alone"
+cp "$dir/r.qslog" "$dir/alone"
+"$qslog" cat --times "$dir/alone/r.qslog" >"$dir/times"
+has times '<- held '
+grep -q '<- held .* | cpu' "$dir/times" && fail "times of a span whose entering is not there"
+
 # A file without says so, and is shown all the same
 run 0 -o "$dir/b.qslog" -- "$fixtures/sched" 1 burn
 "$qslog" cat --times "$dir/b.qslog" >"$dir/times" 2>"$dir/err"
