@@ -203,7 +203,7 @@ crash-soak: all tests ## kill an application ROUNDS times (1000) and recover wha
 	$(Q)$(TEST_ENV) ROUNDS='$(or $(ROUNDS),1000)' $(O)/tests/e2e/test_recover
 
 .PHONY: kill-soak
-kill-soak: all tests ## kill ROUNDS traced applications (1000) and a tenth as many tracers
+kill-soak: all tests ## kill ROUNDS traced applications (1000) and a tenth as many tracers, in three ways
 	$(Q)$(TEST_ENV) ROUNDS='$(or $(ROUNDS),1000)' $(O)/tests/e2e/test_kill
 
 .PHONY: writer-soak

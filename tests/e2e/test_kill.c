@@ -5,7 +5,8 @@
  * the file is readable up to what was readable when it died. (needs-bpf)
  *
  * ROUNDS says how many applications are killed (40; `make kill-soak`: 1000), one after the other,
- * some of them under one tracer, and a tenth as many tracers.
+ * some of them under one tracer, and a tenth as many tracers of each kind: while they write, beside an
+ * application that pauses and beside one that does not, and while they attach or begin to write.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,13 +32,25 @@
  * may be lost, however busy the machine. */
 #define KILL_WITHIN 38000
 #define RECORDS "20000" /* of each thread; then it waits */
-#define MANY "100000000"
+#define MANY "1000000000000"
+#define TRACERS 10 /* of one application, which does not live for long */
+/* Tracers are killed within so many records, twice, and so many microseconds. */
+#define FULL_SPEED 2000000
+#define EARLY_US 1200000 /* loading and attaching, and more */
 
 static unsigned int seed, rounds = 40;
 
 static uint64_t random_below(uint64_t n)
 {
 	return ((uint64_t)(unsigned int)rand_r(&seed) << 16 ^ (unsigned int)rand_r(&seed)) % n;
+}
+
+static int64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 static void workload_start(struct proc *app, const char *shared, const char *records,
@@ -125,7 +139,21 @@ static uint64_t readable(const char *file, const struct shared *s, enum expect e
 	return counted.delivered;
 }
 
-static void tracer_kill(struct proc *app, const struct shared *s)
+/* Nobody listens any more, and the application goes on. A deadline: alarm(2). */
+static void app_expect_free(const struct shared *s)
+{
+	uint64_t issued;
+	unsigned int i;
+
+	for (i = 0; i < THREADS; i++)
+		while (__atomic_load_n(&s->threads[i].listeners, __ATOMIC_RELAXED))
+			sched_yield();
+	issued = shared_total(s);
+	while (shared_total(s) < issued + 1000)
+		sched_yield();
+}
+
+static void tracer_kill(struct proc *app, const struct shared *s, uint64_t within)
 {
 	const char *file = e2e_path("kill.qslog");
 	char pid[16];
@@ -133,47 +161,90 @@ static void tracer_kill(struct proc *app, const struct shared *s)
 			       NULL};
 	uint64_t before, issued;
 	struct proc tracer;
-	unsigned int i;
 
 	snprintf(pid, sizeof(pid), "%d", app->pid);
 	(void)unlink(file);
 	proc_start(&tracer, trace, NULL);
 	proc_expect_err(&tracer, "attached");
-	issued = shared_total(s) + random_below(KILL_WITHIN);
+	issued = shared_total(s) + random_below(within);
 	while (shared_total(s) < issued)
 		sched_yield();
 	before = readable(file, s, EXPECT_TORN); /* while it is being written */
-	issued = shared_total(s) + random_below(KILL_WITHIN);
+	issued = shared_total(s) + random_below(within);
 	while (shared_total(s) < issued)
 		sched_yield();
 	proc_kill(&tracer, SIGKILL);
 	assert_int_equal(proc_wait(&tracer), 128 + SIGKILL);
 	assert_true(readable(file, s, EXPECT_TORN) >= before);
-	for (i = 0; i < THREADS; i++) /* a deadline: alarm(2) */
-		while (__atomic_load_n(&s->threads[i].listeners, __ATOMIC_RELAXED))
-			sched_yield();
 	issued = shared_total(s);
-	while (shared_total(s) < issued + 1000)
-		sched_yield();
+	app_expect_free(s);
 	print_message("%llu of the %llu records were readable when it was killed\n",
 		      (unsigned long long)before, (unsigned long long)issued);
 }
 
-static void kill_tracer(void **state)
+/* At any time from its first instruction on. A file that has been begun can be read. */
+static void tracer_kill_early(struct proc *app, const struct shared *s, uint64_t within)
+{
+	const char *file = e2e_path("early.qslog");
+	char pid[16];
+	const char *trace[] = {e2e_build("qslog-trace"), "--flush-ms", "10", "-p", pid, "-o", file,
+			       NULL};
+	const int64_t until = now_us() + (int64_t)random_below(within);
+	uint64_t delivered = 0;
+	struct proc tracer;
+	struct stat st;
+
+	snprintf(pid, sizeof(pid), "%d", app->pid);
+	(void)unlink(file);
+	proc_start(&tracer, trace, NULL);
+	while (now_us() < until)
+		sched_yield();
+	proc_kill(&tracer, SIGKILL);
+	assert_int_equal(proc_wait(&tracer), 128 + SIGKILL);
+	if (stat(file, &st) == 0 && st.st_size > 0)
+		delivered = readable(file, s, EXPECT_TORN);
+	app_expect_free(s);
+	print_message("killed %s, %llu records\n",
+		      strstr(tracer.text_err, "attached") ? "once attached" : "before it was attached",
+		      (unsigned long long)delivered);
+}
+
+static void tracers_kill(const char *pauses, uint64_t within,
+			 void (*one)(struct proc *app, const struct shared *s, uint64_t within))
 {
 	const char *path = e2e_path("shared");
-	struct shared *s = shared_open(path);
-	unsigned int round;
+	unsigned int left = (rounds + 9) / 10, round;
+	struct shared *s;
 	struct proc app;
 
+	while (left) {
+		s = shared_open(path);
+		workload_start(&app, path, MANY, pauses);
+		proc_write(&app, "go\n");
+		for (round = 0; left && round < TRACERS; round++, left--)
+			one(&app, s, within);
+		proc_kill(&app, SIGKILL);
+		assert_int_equal(proc_wait(&app), 128 + SIGKILL);
+		shared_close(s);
+	}
+}
+
+static void kill_tracer(void **state)
+{
 	(void)state;
-	workload_start(&app, path, MANY, "-p");
-	proc_write(&app, "go\n");
-	for (round = 0; round < (rounds + 9) / 10; round++)
-		tracer_kill(&app, s);
-	proc_kill(&app, SIGKILL);
-	assert_int_equal(proc_wait(&app), 128 + SIGKILL);
-	shared_close(s);
+	tracers_kill("-p", KILL_WITHIN, tracer_kill);
+}
+
+static void kill_tracer_full_speed(void **state)
+{
+	(void)state;
+	tracers_kill("-w", FULL_SPEED, tracer_kill);
+}
+
+static void kill_tracer_early(void **state)
+{
+	(void)state;
+	tracers_kill("-p", EARLY_US, tracer_kill_early);
 }
 
 int main(void)
@@ -182,11 +253,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(kill_application),
 		cmocka_unit_test(kill_tracer),
+		cmocka_unit_test(kill_tracer_full_speed),
+		cmocka_unit_test(kill_tracer_early),
 	};
 
 	if (many && *many)
 		rounds = (unsigned int)strtoul(many, NULL, 10);
-	alarm(170 + 3 * rounds);
+	alarm(170 + 4 * rounds);
 	seed = given ? (unsigned int)strtoul(given, NULL, 10) : (unsigned int)time(NULL);
 	print_message("TEST_SEED=%u\n", seed);
 	return cmocka_run_group_tests(tests, e2e_setup, e2e_teardown);
