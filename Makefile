@@ -141,7 +141,7 @@ FUZZ_PROGRAMS := $(patsubst tests/fuzz/%.c,$(O)/%,$(FUZZ_SRCS))
 
 # Benchmarks: bench/NAME.c is a program if NAME is one of these; other files are their helpers.
 # bench/NAME.sh, where there is one, runs it (and bench-record runs bench-code too).
-BENCH_NAMES := record code kernel writer decode size grep peers
+BENCH_NAMES := record code kernel writer decode size grep peers sched
 BENCH_SRCS := $(wildcard $(BENCH_NAMES:%=bench/%.c))
 BENCH_HELPERS := $(filter-out $(BENCH_SRCS),$(wildcard bench/*.c))
 BENCH_BINS := $(patsubst bench/%.c,$(O)/bench/%,$(BENCH_SRCS))

@@ -3,7 +3,7 @@
 #
 # sched.sh - nanoseconds that --sched adds to a switch between threads: of those that are traced, and
 # of all others on the machine. Rounds of: without, traced without --sched, another process traced
-# with it, traced with it. Medians over the rounds. To be run by itself, as root, after `make`.
+# with it, traced with it. Medians over the rounds; what is added, against the same round. To be run by itself, as root, after `make`.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -62,20 +62,26 @@ for ((i = 0; i < rounds; i++)); do
 	measure others --sched -p "$b"
 	measure sched --sched -p "$a"
 done
-median() { awk -v w="$1" '$1 == w { print $2 }' "$dir/results" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-without=$(median without)
-printf '%-44s %8s %8s\n' "a switch between two threads, ns" "" "added"
-printf '%-44s %8.1f\n' "no tracer" "$without"
-for what in traced others sched; do
+median() { sort -n | awk '{ v[NR] = $1 } END { printf "%.1f", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+range() { sort -n | awk 'NR == 1 { a = $1 } { b = $1 } END { printf "%.1f to %.1f", a, b }'; }
+of() { awk -v w="$1" '$1 == w { print $2 }' "$dir/results"; }
+added() { paste <(of "$1") <(of without) | awk '{ print $1 - $2 }'; } # in the same round
+
+printf '%s; Linux %s; %s; %s rounds\n' "$("$BUILD/qslog-trace" --version)" "$(uname -r)" \
+	"$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) processors" "$rounds"
+printf '%-40s %9s  %-20s %9s  %s\n' "a switch between two threads, ns" median "(range)" added "(range)"
+for what in without traced others sched; do
 	case $what in
+	without) text="no tracer" ;;
 	traced) text="traced without --sched" ;;
 	others) text="another process traced with --sched" ;;
 	*) text="traced with --sched" ;;
 	esac
-	printf '%-44s %8.1f %8.1f\n' "$text" "$(median $what)" \
-		"$(awk -v a="$(median $what)" -v b="$without" 'BEGIN { print a - b }')"
+	printf '%-40s %9s  %-20s' "$text" "$(of $what | median)" "($(of $what | range))"
+	[ $what = without ] || printf ' %9s  %s' "$(added $what | median)" "($(added $what | range))"
+	echo
 done
 for what in without traced others sched; do
-	printf 'result: bench=sched mode=%s ns_per_switch=%s added_ns=%s\n' $what "$(median $what)" \
-		"$(awk -v a="$(median $what)" -v b="$without" 'BEGIN { printf "%.1f", a - b }')"
+	printf 'result: bench=sched mode=%s ns_per_switch=%s added_ns=%s rounds=%s\n' $what "$(of $what | median)" \
+		"$(added $what | median)" "$rounds"
 done

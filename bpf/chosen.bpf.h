@@ -28,7 +28,8 @@ static __always_inline long text_bytes(__u64 text, char part[CHOSEN_FILE_BYTES])
 	return -1;
 }
 
-/* The same file, or the last parts of its path. A function of its own, for its stack. */
+/* The same file, or the last parts of its path. A function of its own, and short names, for the stack:
+ * kernels before 6.13 give 512 bytes for it and what calls it. */
 static __noinline bool chosen_fits(const volatile struct chosen_site *site, __u64 file)
 {
 	char part[CHOSEN_FILE_BYTES];

@@ -115,7 +115,7 @@ enum trouble {
 
 /* A site that asks for a dump when it records: its file is this one, or its path ends with it. */
 #define CHOSEN_MAX 8
-#define CHOSEN_FILE_BYTES 256
+#define CHOSEN_FILE_BYTES 128
 
 struct chosen_site {
 	__u32 line; /* 0: none */

@@ -80,6 +80,7 @@ __u64 selftest_hits;
 __u64 zero; /* for sums in loops: the verifier would follow each value of one that it knows */
 __u32 tracer_sleeps;	 /* 1: it waits, and nobody has woken it yet */
 __u32 attached_gone;	 /* threads through which probes were attached, and that have ended */
+__u32 harvests;		 /* that were begun */
 struct chosen_hit chosen_hit;
 
 static __always_inline void trouble_count(__u32 what)
@@ -739,6 +740,7 @@ static __always_inline int harvest(bool last)
 
 	if (!proc || proc->harvested)
 		return 0;
+	__sync_fetch_and_add(&harvests, 1);
 	walk_init(&w);
 	w.copy.entry = CHUNK_HARVEST;
 	w.copy.last = last;

@@ -130,16 +130,17 @@ static __always_inline __s32 syscall_of(struct task_struct *task)
 /* As the process itself sees it: in the innermost namespace. */
 static __always_inline __u32 own_tid(struct task_struct *task)
 {
-	struct pid *pid = task->thread_pid;
 	__u32 level = 0, tid = 0;
+	__u64 pid = 0; /* a number: kernels before 6.2 let nobody add to a pointer to a struct */
 
-	bpf_core_read(&level, sizeof(level), &pid->level);
+	bpf_core_read(&pid, sizeof(pid), &task->thread_pid);
+	bpf_core_read(&level, sizeof(level), &((struct pid *)pid)->level);
 	if (level > 32) /* never */
 		level = 0;
 	bpf_probe_read_kernel(&tid, sizeof(tid),
-			      (const char *)pid + bpf_core_field_offset(struct pid, numbers) +
-				      level * bpf_core_type_size(struct upid) +
-				      bpf_core_field_offset(struct upid, nr));
+			      (const void *)(pid + bpf_core_field_offset(struct pid, numbers) +
+					     level * bpf_core_type_size(struct upid) +
+					     bpf_core_field_offset(struct upid, nr)));
 	return tid;
 }
 

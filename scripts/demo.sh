@@ -5,6 +5,7 @@
 #
 #     scripts/demo.sh [BUILD-DIR]     (`make demo` builds first)
 #     DEMO_SECONDS=N                  length of each measurement (default 3)
+#     DEMO_ATTACH_SECONDS=N           how long attaching may take (default 30)
 #     DEMO_KEEP=1                     keep the files, to look at them afterwards
 #
 # With root and BPF: the tracer is attached to the running server, and the server is killed with
@@ -151,7 +152,7 @@ kernel_half() {
 	"$build/qslog-trace" -p "$server" -o "$dir/kernel.qslog" 2> "$dir/tracer.fifo" &
 	tracer=$!
 	exec 4< "$dir/tracer.fifo"
-	if ! wait_for_line 4 attached 30 "$dir/tracer.err"; then
+	if ! wait_for_line 4 attached "${DEMO_ATTACH_SECONDS:-30}" "$dir/tracer.err"; then
 		exec 4<&-
 		indent < "$dir/tracer.err"
 		bad "the tracer could not attach, so kernel mode cannot be shown"

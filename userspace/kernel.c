@@ -387,6 +387,11 @@ const struct kernel_ends *kernel_ends_get(const struct kernel *k)
 
 /* --- Processes */
 
+uint32_t kernel_harvests(const struct kernel *k)
+{
+	return __atomic_load_n(&k->skel->bss->harvests, __ATOMIC_ACQUIRE);
+}
+
 void kernel_chosen(const struct kernel *k, struct chosen_hit *out)
 {
 	const struct chosen_hit *hit = &k->skel->bss->chosen_hit;

@@ -89,6 +89,10 @@ void kernel_plain_add(struct kernel *k, const struct plain_key *key);
  * off before. Some of whom it is said may come after it was switched off. */
 void kernel_hold(struct kernel *k, bool on);
 
+/* How many times the arenas of a process were taken since it ends, executes another program or unloads a
+ * library, or a chosen site has recorded. */
+uint32_t kernel_harvests(const struct kernel *k);
+
 /* Chosen sites that have recorded. CHOSEN_TAKEN: what the process held then waits in the ring buffer. */
 void kernel_chosen(const struct kernel *k, struct chosen_hit *out);
 /* Before a dump, whatever it is for: sites that record from now on are counted. False: what one asks for

@@ -196,6 +196,9 @@ static int sets_of_events(struct session *s, struct why *why)
 	for (i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		struct epoll_event event = {.events = EPOLLIN, .data.fd = fds[i]};
 
+		/* There a snapshot leaves things that are no reason to write one. */
+		if (s->options->snapshot && !i)
+			event.events |= EPOLLET;
 		if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fds[i], &event))
 			return why_set(why, -errno, "cannot set up the event loop: %s",
 				       strerror(errno));

@@ -30,6 +30,7 @@ struct session {
 	struct writer *writer;
 	struct trace_snapshot snapshot;
 	uint64_t chosen_missed; /* hits of chosen sites that the last dump for one came after */
+	uint32_t harvests;	/* that it came after */
 	struct ingest *ingest;
 	struct live *live;
 	struct scheduler *scheduler; /* NULL: not asked for */

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * session_snapshot.c - a session with --snapshot: nothing is taken until a dump is asked for. The ring
- * buffer is empty but for what a process left that has ended, what one held when a chosen site recorded,
- * and what a dump asks for.
+ * session_snapshot.c - a session with --snapshot: nothing is taken until there is a reason for a dump. In
+ * the ring buffer is until then what a process left that has ended, or held when a chosen site recorded,
+ * and news of libraries.
  */
 #include "session_priv.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 /* What is wanted of the session. */
 struct wanted {
 	bool dump, end;
+	uint64_t settle_ms; /* not 0: arenas were taken, and more may be until then */
 };
 
 /* What memory holds, as far as the ring buffer has room for it at a time. */
@@ -80,6 +80,7 @@ static void dump(struct session *s)
 	uint64_t missed;
 	int err;
 
+	s->harvests = kernel_harvests(s->kernel);
 	kernel_chosen(s->kernel, &hit);
 	missed = hit.missed - s->chosen_missed;
 	s->chosen_missed = hit.missed;
@@ -112,27 +113,39 @@ static void signals_look(struct session *s, struct wanted *wanted)
 	}
 }
 
-static bool ring_has_some(const struct session *s)
+/* A program that ends unloads its libraries first: that makes one dump. */
+static bool harvest_settled(const struct session *s, struct wanted *wanted, uint64_t now)
 {
-	struct pollfd ring = {kernel_epoll_fd(s->kernel), POLLIN, 0};
-
-	return poll(&ring, 1, 0) > 0;
+	if (kernel_harvests(s->kernel) == s->harvests)
+		return false;
+	if (!wanted->settle_ms)
+		wanted->settle_ms = now + s->options->flush_ms;
+	return targets_ended(s->targets) || now >= wanted->settle_ms;
 }
 
 /* False: a chosen site has recorded, and what there was then is still being taken; that wakes. */
-static bool dump_if_wanted(struct session *s, struct wanted *wanted)
+static bool dump_if_wanted(struct session *s, struct wanted *wanted, uint64_t now)
 {
 	struct chosen_hit hit;
 
 	kernel_chosen(s->kernel, &hit);
-	if (!wanted->dump && hit.missed == s->chosen_missed && !ring_has_some(s))
+	if (!wanted->dump && hit.missed == s->chosen_missed && hit.state != CHOSEN_TAKEN &&
+	    !harvest_settled(s, wanted, now))
 		return hit.state != CHOSEN_TAKING;
 	if (!kernel_chosen_hold(s->kernel))
 		return false;
 	dump(s);
 	wanted->dump = false;
+	wanted->settle_ms = 0;
 	kernel_chosen_arm(s->kernel);
 	return true;
+}
+
+static int timeout_of(uint64_t now, uint64_t deadline, const struct wanted *wanted)
+{
+	if (wanted->settle_ms && wanted->settle_ms < deadline)
+		deadline = wanted->settle_ms;
+	return now >= deadline ? 0 : deadline - now < 1000 ? (int)(deadline - now) : 1000;
 }
 
 static int events_await(struct session *s, int timeout, struct wanted *wanted, struct why *why)
@@ -160,19 +173,17 @@ int session_snapshot_run(struct session *s, enum session_end *end, struct why *w
 {
 	const uint64_t deadline = s->options->duration_ms ?
 				  s->started_ms + s->options->duration_ms : UINT64_MAX;
-	struct wanted wanted = {false, false};
+	struct wanted wanted = {false, false, 0};
 	uint64_t now, noted = 0;
 	bool quiet;
 	int err;
 
 	for (;;) {
 		now = session_monotonic_ms();
-		err = events_await(s, now >= deadline ? 0 :
-				      deadline - now < 1000 ? (int)(deadline - now) : 1000,
-				   &wanted, why);
+		err = events_await(s, timeout_of(now, deadline, &wanted), &wanted, why);
 		if (err)
 			return err;
-		quiet = dump_if_wanted(s, &wanted);
+		quiet = dump_if_wanted(s, &wanted, session_monotonic_ms());
 		targets_follow(s->targets, true);
 		if (quiet && (wanted.end || now >= deadline || !targets_cnt(s->targets))) {
 			*end = wanted.end ? SESSION_INTERRUPTED :

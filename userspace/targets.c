@@ -195,6 +195,11 @@ struct target *targets_first(const struct targets *ts)
 	return NULL;
 }
 
+bool targets_ended(const struct targets *ts)
+{
+	return ts->ended > 0;
+}
+
 unsigned int targets_cnt(const struct targets *ts)
 {
 	return ts->cnt - ts->ended;

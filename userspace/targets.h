@@ -43,6 +43,8 @@ int targets_scan(struct targets *ts, struct why *why);
 /* The first that was added and has not ended, or NULL. */
 struct target *targets_first(const struct targets *ts);
 /* How many there are that have not ended. */
+/* Has one ended that is not forgotten yet? */
+bool targets_ended(const struct targets *ts);
 unsigned int targets_cnt(const struct targets *ts);
 /* How many there have been. */
 uint64_t targets_ever(const struct targets *ts);

@@ -76,6 +76,7 @@ app_start "$fixtures/sched" 1 held
 tracer_start --sched -o "$dir/r.qslog" -p "$app" || finish
 echo >&5
 read -r -t 20 _ <&6
+message_await "$dir/r.qslog" '^-> held' || fail "its entering is not in the file"
 kill -HUP "$(pgrep -P "$tracer")"
 file_await "$dir/r.000001.qslog"
 echo >&5
@@ -97,6 +98,47 @@ cp "$dir/r.qslog" "$dir/alone"
 "$qslog" cat --times "$dir/alone/r.qslog" >"$dir/times"
 has times '<- held '
 grep -q '<- held .* | cpu' "$dir/times" && fail "times of a span whose entering is not there"
+
+# Children, what they execute, and whoever runs a program: each has its intervals, from its start on
+printf '"%s" 1 nested\n"%s" 1 sleep\ntrue\n' "$fixtures/sched" "$fixtures/sched" >"$dir/script"
+run 0 --sched -f -o "$dir/f.qslog" -- sh "$dir/script"
+err ' lost=0 '
+"$qslog" cat --times "$dir/f.qslog" >"$dir/times"
+has times '<- nested [0-9.]+us \| cpu .*\| clock_nanosleep [0-9.]+us 2x'
+has times '<- sleep [0-9.]+us \| cpu .*\| clock_nanosleep [0-9.]+us 1x'
+cp "$fixtures/sched" "$dir/prog"
+tracer_start --sched --exe "$dir/prog" -o "$dir/e.qslog" || finish
+"$dir/prog" 1 nested && "$dir/prog" 1 pipe
+message_await "$dir/e.qslog" '^truth pipe' || fail "the second one is not in the file"
+tracer_end INT
+"$qslog" cat --times "$dir/e.qslog" >"$dir/times"
+has times '<- nested [0-9.]+us \| cpu .*\| clock_nanosleep [0-9.]+us 2x'
+has times '<- pipe [0-9.]+us \| cpu .*\| read [0-9.]+us 1x, woken by helper [0-9]+'
+equal "processes" "$(awk '{ print $3 }' "$dir/times" | sort -u | wc -l)" 2
+
+# When the rights to look into the kernel have gone: the programs go on, also those at the end
+mkdir "$dir/nobody"
+chown 65534 "$dir/nobody"
+app_start "$fixtures/sched" 1 held
+tracer_start --sched --drop-privs nobody -o "$dir/nobody/d.qslog" -p "$app" || finish
+echo >&5
+read -r -t 20 _ <&6
+echo >&5
+message_await "$dir/nobody/d.qslog" '^truth held' || fail "the span is not in the file"
+tracer_end INT
+app_end
+equal "exit status" "$status" 0
+err ' lost=0 '
+"$qslog" cat --times "$dir/nobody/d.qslog" >"$dir/times"
+has times '<- held [0-9.]+us \| cpu .*\| clock_nanosleep [0-9.]+us 2x'
+
+# Where block devices and page faults are waited for is told apart; how often depends on the machine
+run 0 --sched -o "$dir/io.qslog" -- "$fixtures/sched" 1 disk "$dir/disk"
+"$qslog" cat --times "$dir/io.qslog" >"$dir/times"
+if grep -q "^/dev/" <(df --output=source "$dir" | tail -n 1); then
+	has times '<- disk [0-9.]+us \| cpu .*\| pread64 io [0-9.]+us [0-9]+x'
+	has times '<- fault [0-9.]+us \| cpu .*\| page fault io [0-9.]+us [0-9]+x'
+fi
 
 # A file without says so, and is shown all the same
 run 0 -o "$dir/b.qslog" -- "$fixtures/sched" 1 burn

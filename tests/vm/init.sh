@@ -17,7 +17,7 @@ cd /t || exit 1
 export BUILD=/t/build
 
 tests=$(sed -n 's/.*vm_tests=\([^ ]*\).*/\1/p' /proc/cmdline)
-[ -n "$tests" ] || tests=build/tests/e2e/test_levels,tests/vm/kernel.sh,tests/e2e/capabilities.sh,tests/vm/ends.sh
+[ -n "$tests" ] || tests=build/tests/e2e/test_levels,tests/vm/kernel.sh,tests/vm/options.sh,tests/e2e/capabilities.sh,tests/vm/ends.sh
 echo "without tracefs:"
 build/qslog-trace --check
 mount -t tracefs tracefs /sys/kernel/tracing

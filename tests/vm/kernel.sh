@@ -23,7 +23,7 @@ err '^records=[1-9][0-9]* lost=0 '
 "$qslog" check "$dir/c.qslog" >"$dir/out" || fail "check: $(cat "$dir/out")"
 kill "$(sed -n 's/^ready pid=//p' "$dir/out")" 2>/dev/null
 
-if ! DEMO_SECONDS=1 scripts/demo.sh "$BUILD" >"$dir/demo" 2>&1; then
+if ! DEMO_SECONDS=1 DEMO_ATTACH_SECONDS=150 scripts/demo.sh "$BUILD" >"$dir/demo" 2>&1; then
 	fail "the demonstration: $(cat "$dir/demo")"
 fi
 grep -iE 'kill|missing|lost' "$dir/demo"

@@ -18,7 +18,7 @@ series=("$@")
 [ ${#series[@]} -gt 0 ] || series=(6.1 6.12)
 tools=(bash sh cat cp mv rm ls ln mkdir mkfifo mktemp chmod chown stat head tail sort uniq tr cut wc
 	tee env true false timeout sleep touch dirname basename expr seq id sed grep awk find xargs cmp
-	mount umount mountpoint setpriv unshare readelf ip sync od)
+	mount umount mountpoint setpriv unshare readelf ip sync od cksum pgrep paste)
 
 die() { echo "vmtest: $*" >&2; exit 1; }
 
