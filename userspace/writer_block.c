@@ -30,22 +30,14 @@ int writer_loss_append(struct writer *w, const struct loss *loss)
 /* Begins a block if none is being built; what the last could not report comes first. */
 int writer_block_begin(struct writer *w, int64_t ticks)
 {
-	struct clock_pair first = w->pair;
 	uint32_t n = 0;
 	int err;
 
 	if (w->building)
 		return 0;
-	/* The first of a file begins where the file before ended. */
-	if (w->bridge_due && w->put[1].ticks < w->pair.ticks)
-		first = w->put[1];
-	err = rows_begin(&w->rows, ticks, &first);
-	if (!err && first.ticks != w->pair.ticks)
-		err = rows_clock(&w->rows, &w->pair);
+	err = writer_pairs_block(w, ticks);
 	if (err)
 		return err;
-	w->bridge_due = false;
-	writer_pair_told(w, &w->pair);
 	w->building = w->begun = true;
 	w->framed = 0;
 	w->tapped = 0;

@@ -14,10 +14,40 @@ int64_t writer_ticks_now(const struct writer *w)
 
 void writer_pair_told(struct writer *w, const struct clock_pair *pair)
 {
-	if (pair->ticks == w->put[1].ticks && w->put[1].realtime_ns)
+	if (w->put_cnt && pair->ticks <= w->put[w->put_cnt - 1].ticks)
 		return;
-	w->put[0] = w->put[1];
-	w->put[1] = *pair;
+	if (w->put_cnt == WRITER_PUT)
+		memmove(w->put, w->put + 1, --w->put_cnt * sizeof(*w->put));
+	w->put[w->put_cnt++] = *pair;
+}
+
+const struct clock_pair *writer_pairs_bridge(struct writer *w)
+{
+	uint32_t first = w->put_cnt > 1 ? w->put_cnt - 2 : 0;
+
+	while (first && w->put[w->put_cnt - 1].ticks - w->put[first - 1].ticks <= WRITER_PUT_NS)
+		first--;
+	w->bridge = first + 1 < w->put_cnt ? first + 1 : first;
+	return w->put_cnt ? &w->put[first] : &w->pair;
+}
+
+int writer_pairs_block(struct writer *w, int64_t ticks)
+{
+	struct clock_pair told[WRITER_PUT + 1];
+	uint32_t cnt = 0, i;
+	int err;
+
+	for (i = w->bridge; w->bridge_due && i < w->put_cnt && w->put[i].ticks < w->pair.ticks; i++)
+		told[cnt++] = w->put[i];
+	told[cnt++] = w->pair;
+	err = rows_begin(&w->rows, ticks, &told[0]);
+	for (i = 1; i < cnt && !err; i++)
+		err = rows_clock(&w->rows, &told[i]);
+	if (err)
+		return err;
+	w->bridge_due = false;
+	writer_pair_told(w, &w->pair);
+	return 0;
 }
 
 int writer_pair_put(struct writer *w)

@@ -19,6 +19,11 @@ struct writer_sealing {
 	struct losses losses; /* if it cannot be written */
 };
 
+/* Of the pairs of a file, those of the last second are told again by the next, for records that have waited
+ * as long: two at least, and so many at most. */
+#define WRITER_PUT 256u
+#define WRITER_PUT_NS 1000000000
+
 /* Intervals off the CPU that could not be stored, until a file can say it. */
 struct off_missing {
 	uint64_t cnt;
@@ -72,8 +77,10 @@ struct writer {
 	uint32_t files;
 	enum writer_sync sync;
 	uint64_t synced_ns, looked_ns;
-	struct clock_pair put[2]; /* the last two pairs in rows, the older first */
-	bool bridge_due; /* put[1] is to be in the first block of this file */
+	struct clock_pair put[WRITER_PUT]; /* the last pairs in rows, the oldest first */
+	uint32_t put_cnt;
+	uint32_t bridge; /* from this one on they are to be in the first block of this file, if */
+	bool bridge_due;
 	void (*event)(void *arg, enum writer_event event, int err, uint64_t records, const char *name);
 	void *event_arg;
 	unsigned int (*backlog)(void *arg);
@@ -117,8 +124,12 @@ int writer_pair_put(struct writer *w);
 int writer_pair_append(struct writer *w);
 /* While nothing comes: the newest is not old. */
 void writer_pair_note(struct writer *w);
-/* This one is in the file: the next begins with the last two. */
+/* This one is in the file. */
 void writer_pair_told(struct writer *w, const struct clock_pair *pair);
+/* The first of those that the next file is told; the others go into its first block: w->bridge. */
+const struct clock_pair *writer_pairs_bridge(struct writer *w);
+/* Begins the rows of a block with these, or with the newest. */
+int writer_pairs_block(struct writer *w, int64_t ticks);
 
 /* --- writer_block.c */
 

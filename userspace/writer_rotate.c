@@ -5,8 +5,8 @@
  *
  * Blocks stand alone, so that a file needs nothing of the one before: each block tells again of its
  * processes, threads, formats and of what is open on its threads. Times go on on the same axis, and
- * the newest two clock pairs are told again, so that what lies at the border has the same wall time
- * in both files.
+ * the newest clock pairs are told again, so that what lies at the border has the same wall time in
+ * both files.
  */
 #include <errno.h>
 #include <limits.h>
@@ -67,13 +67,8 @@ static void file_change(struct writer *w, struct block_out *next, uint64_t numbe
 	w->number = number;
 	w->file_records = w->file_blocks = 0;
 	w->file_begun_ns = writer_now_ns();
-	w->bridge_due = w->put[1].realtime_ns != 0;
+	w->bridge_due = w->put_cnt != 0;
 	writer_error(w, block_out_close(before));
-}
-
-static const struct clock_pair *first_pair(const struct writer *w)
-{
-	return w->put[0].realtime_ns ? &w->put[0] : w->put[1].realtime_ns ? &w->put[1] : &w->pair;
 }
 
 static void journal_file(struct writer *w, const struct block_out *next, bool done)
@@ -91,9 +86,10 @@ static int rotate(struct writer *w, uint64_t *done)
 	if (!err)
 		err = rotation_prepare(&next, w->out);
 	if (!err)
-		err = writer_header_write(w, next, first_pair(w), *done + 1);
-	if (!err)
 		err = writer_seal(w);
+	/* Behind that: records that are still to come may be older than its last pair, and need the same ones. */
+	if (!err)
+		err = writer_header_write(w, next, writer_pairs_bridge(w), *done + 1);
 	if (!err) {
 		journal_file(w, next, false);
 		err = rotation_switch(w->out, next, *done, w->sync != WRITER_SYNC_NONE);
@@ -110,14 +106,15 @@ static int rotate(struct writer *w, uint64_t *done)
 int writer_rotate(struct writer *w)
 {
 	char name[NAME_MAX + 1] = "";
+	enum output_state state;
 	uint64_t done, bytes;
 	int err;
 
 	if (!block_out_file(w->out)->regular)
 		return -ESPIPE;
-	if (!w->file_blocks && !w->rows.block.entry_cnt &&
-	    output_file_state(block_out_file(w->out), block_out_folder(w->out),
-			      block_out_name(w->out), &bytes) == OUTPUT_THERE)
+	state = output_file_state(block_out_file(w->out), block_out_folder(w->out),
+				  block_out_name(w->out), &bytes);
+	if (!w->file_blocks && !w->rows.block.entry_cnt && state == OUTPUT_THERE)
 		return 0;
 	err = rotate(w, &done);
 	if (err) {
@@ -125,7 +122,8 @@ int writer_rotate(struct writer *w)
 		writer_event(w, WRITER_ROTATE_FAILED, err, 0, NULL);
 		return err;
 	}
-	(void)file_set_name(name, sizeof(name), block_out_name(w->out), done); /* it could be given */
+	if (state == OUTPUT_THERE) /* else it has that which somebody gave it */
+		(void)file_set_name(name, sizeof(name), block_out_name(w->out), done); /* it could be given */
 	writer_event(w, WRITER_ROTATED, 0, 0, name);
 	writer_old_remove(w);
 	return 0;
@@ -170,7 +168,7 @@ static int file_anew(struct writer *w, struct output_file *file)
 	if (!err)
 		err = block_out_successor(&next, w->out, name, file);
 	if (!err)
-		err = writer_header_write(w, next, first_pair(w), w->number);
+		err = writer_header_write(w, next, writer_pairs_bridge(w), w->number);
 	if (err) {
 		if (next && file) { /* to be tried again */
 			*file = *block_out_file(next);
