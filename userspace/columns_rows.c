@@ -7,22 +7,7 @@
 
 #include <errno.h>
 
-#include "file_format.h"
-
-static uint8_t *head_put(uint8_t *p, const struct block_shape *s)
-{
-	static const uint8_t heads[COLUMNS_SHAPE_KINDS] = {
-		[COLUMNS_SHAPE_LOG] = FILE_ENTRY_LOG << FILE_ENTRY_TYPE_SHIFT,
-		[COLUMNS_SHAPE_ENTER] = FILE_ENTRY_SPAN << FILE_ENTRY_TYPE_SHIFT |
-					FILE_SPAN_ENTER << FILE_SPAN_OP_SHIFT,
-		[COLUMNS_SHAPE_EXIT] = FILE_ENTRY_SPAN << FILE_ENTRY_TYPE_SHIFT |
-				       FILE_SPAN_EXIT << FILE_SPAN_OP_SHIFT,
-	};
-	const uint32_t escape = s->kind == COLUMNS_SHAPE_LOG ? FILE_LOG_ID_ESCAPE : FILE_SPAN_ID_ESCAPE;
-
-	*p++ = (uint8_t)(heads[s->kind] | (s->number < escape ? s->number : escape));
-	return s->number < escape ? p : varint_put(p, s->number);
-}
+#include "rows_put.h"
 
 static int string_put(struct columns_block *b, struct bytes *out)
 {
@@ -45,28 +30,6 @@ static int string_put(struct columns_block *b, struct bytes *out)
 	return 0;
 }
 
-/* Not of strings. There is room. */
-static uint8_t *number_put(uint8_t *p, uint8_t type, uint64_t v)
-{
-	switch ((enum qslog_arg_type)type) {
-	case QSLOG_ARG_BOOL:
-	case QSLOG_ARG_CHAR:
-	case QSLOG_ARG_UINT8:
-		*p = (uint8_t)v;
-		return p + 1;
-	case QSLOG_ARG_INT64:
-		return zigzag_put(p, (int64_t)v);
-	case QSLOG_ARG_FLOAT:
-		memcpy(p, &v, 4);
-		return p + 4;
-	case QSLOG_ARG_DOUBLE:
-		memcpy(p, &v, 8);
-		return p + 8;
-	default:
-		return varint_put(p, v);
-	}
-}
-
 static int record_put(struct columns_block *b, struct bytes *out, struct block_shape *s, uint64_t time)
 {
 	const uint32_t i = s->rows_cnt++;
@@ -75,7 +38,7 @@ static int record_put(struct columns_block *b, struct bytes *out, struct block_s
 
 	if (!p)
 		return -ENOMEM;
-	p = zigzag_put(head_put(p, s), (int64_t)time);
+	p = zigzag_put(head_put(p, s->kind, s->number), (int64_t)time);
 	if (s->kind == COLUMNS_SHAPE_EXIT)
 		p = varint_put(p, columns_block_column(s, 0)[i]);
 	out->len = (size_t)(p - out->p);

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "columns_block.h"
+#include "rows_direct.h"
 
 #define SMALL_ENTRY_BYTES 64u
 #define OPEN_ENTRY_BYTES 40u /* of a line or span that is repeated */
@@ -73,11 +74,21 @@ static void sizes_make(struct columns_block *b)
 static int verbatim_put(struct rows *r, const uint8_t *entry, const uint8_t *end)
 {
 	const uint32_t bytes = (uint32_t)(end - entry);
-	int err = columns_block_verbatim(r->columns, entry, bytes);
+	int err;
 
+	if (r->direct)
+		return rows_direct_verbatim(r, entry, bytes);
+	err = columns_block_verbatim(r->columns, entry, bytes);
 	if (!err)
 		r->len += bytes;
 	return err;
+}
+
+/* For entries that are put then, and for the thread's. */
+static int verbatim_room(struct rows *r, uint32_t entries, size_t bytes)
+{
+	return r->direct ? rows_direct_room(r, bytes + SMALL_ENTRY_BYTES) :
+			   columns_block_verbatim_room(r->columns, entries, bytes);
 }
 
 static uint8_t *info_head(uint8_t *p, unsigned type, unsigned length)
@@ -115,7 +126,8 @@ int rows_begin(struct rows *r, int64_t ticks, const struct clock_pair *pair)
 			return -ENOMEM;
 		sizes_make(r->columns);
 	}
-	columns_block_clear(r->columns);
+	if (!r->direct)
+		columns_block_clear(r->columns);
 	r->len = 0;
 	r->data_len = 0;
 	r->generation++;
@@ -140,7 +152,7 @@ const uint8_t *rows_data(struct rows *r)
 		if (!bytes_room(&out, r->len - out.len + 1))
 			return NULL;
 	}
-	err = r->columns ? columns_rows_put(r->columns, &out) : 0;
+	err = r->columns && !r->direct ? columns_rows_put(r->columns, &out) : 0;
 	r->data = out.p;
 	r->data_len = out.len;
 	r->data_cap = out.cap;
@@ -287,8 +299,8 @@ static int thread_select(struct rows *r, const struct catalog_out *c, struct out
 	if (!err && appears)
 		err = open_formats(r, c, &t->spans);
 	if (!err)
-		err = columns_block_verbatim_room(r->columns, t->spans.cnt + 4, t->entry.bytes +
-						  (t->spans.cnt + 2) * (OPEN_ENTRY_BYTES + 2));
+		err = verbatim_room(r, t->spans.cnt + 4, t->entry.bytes +
+				    (t->spans.cnt + 2) * (OPEN_ENTRY_BYTES + 2));
 	if (!err && appears)
 		err = entry_append(r, &t->entry);
 	if (!err && (!r->thread || r->thread->process != t->process)) {
@@ -297,10 +309,12 @@ static int thread_select(struct rows *r, const struct catalog_out *c, struct out
 		err = verbatim_put(r, entry, p + 4);
 	}
 	if (!err)
-		err = columns_block_thread(r->columns, index, appears);
+		err = r->direct ? rows_direct_thread(r, index) :
+				  columns_block_thread(r->columns, index, appears);
 	if (err)
 		return err;
-	r->len += 1 + (uint32_t)(varint_put(entry, index) - entry);
+	if (!r->direct)
+		r->len += 1 + (uint32_t)(varint_put(entry, index) - entry);
 	r->thread = t;
 	if (!appears)
 		return 0;
@@ -323,7 +337,8 @@ static void summary_add(struct rows_summary *s, int64_t ticks)
 
 /* What the record at hand takes. */
 struct taken {
-	uint32_t rows, text;
+	uint32_t rows, text; /* rows: none if they are made at once */
+	size_t string_bytes; /* of its strings */
 };
 
 /* What is kept of a number; what it takes, in rows and << 32 in text, is added to *sizes. */
@@ -498,8 +513,11 @@ static inline int arguments_record(struct rows *r, const struct out_format *f,
 				   uint64_t time, struct taken *taken)
 {
 	struct columns_block *b = r->columns;
-	struct block_shape *s = shape_of(b, f, kind);
+	struct block_shape *s;
 
+	if (__builtin_expect(r->direct, 0))
+		return rows_direct_arguments(r, f, kind, slot, time, taken->string_bytes, &taken->text);
+	s = shape_of(b, f, kind);
 	if (!s || (kind == COLUMNS_SHAPE_ENTER && columns_block_enter(b, time)))
 		return -ENOMEM;
 	taken->rows += head_bytes(f->id, kind == COLUMNS_SHAPE_LOG ? FILE_LOG_ID_ESCAPE :
@@ -513,12 +531,15 @@ static int leave_record(struct rows *r, const struct out_format *f, uint64_t dur
 			struct taken *taken)
 {
 	struct columns_block *b = r->columns;
-	struct block_shape *s = shape_of(b, f, COLUMNS_SHAPE_EXIT);
+	struct block_shape *s;
 
+	taken->text += 10;
+	if (__builtin_expect(r->direct, 0))
+		return rows_direct_leave(r, f, duration, time);
+	s = shape_of(b, f, COLUMNS_SHAPE_EXIT);
 	if (!s)
 		return -ENOMEM;
 	taken->rows += head_bytes(f->id, FILE_SPAN_ID_ESCAPE, time) + varint_bytes(bits_of(duration));
-	taken->text += 10;
 	*columns_block_at(s, 0) = duration;
 	*columns_block_at(s, 1) = duration - columns_block_leave(b, time);
 	columns_block_record(b, s, time);
@@ -584,7 +605,7 @@ static int context_record(struct rows *r, const struct clock_scale *scale, struc
 	int err = stack_room(&thread->spans);
 
 	if (!err)
-		err = columns_block_verbatim_room(r->columns, 1, sizeof(entry));
+		err = verbatim_room(r, 1, sizeof(entry));
 	if (err)
 		return err;
 	p = line_record_put(entry, r, scale, &thread->spans, format, record, bytes, ticks);
@@ -654,8 +675,7 @@ static int any_record(struct rows *r, const struct catalog_out *c, const struct 
 	const bool span = format->kind == QSLOG_SITE_SPAN;
 	const int64_t ticks = clock_coarse(ns, r->tick_ns);
 	const uint64_t *slot = record + 2, *end = record + bytes / 8;
-	struct taken taken = { 0, format->text_bytes + thread->text_bytes };
-	size_t string_bytes = 0;
+	struct taken taken = { 0, format->text_bytes + thread->text_bytes, 0 };
 	uint64_t id = 0;
 	int err;
 
@@ -667,15 +687,15 @@ static int any_record(struct rows *r, const struct catalog_out *c, const struct 
 	if (leaves && (format->kind == QSLOG_SITE_LOG || (span && end - slot != 1)))
 		return -EBADMSG;
 	if (format->kind != QSLOG_SITE_CONTEXT && !leaves &&
-	    !slots_check(format, slot, end, &string_bytes))
+	    !slots_check(format, slot, end, &taken.string_bytes))
 		return -EBADMSG;
 	if (__builtin_expect(r->thread != thread || format->entry.seen != r->generation, 0)) {
 		err = introduce(r, c, thread, thread_index, format);
 		if (err)
 			return err;
 	}
-	if (format->string_cnt &&
-	    !strings_room(&r->columns->strings, format->string_cnt, string_bytes))
+	if (format->string_cnt && !r->direct &&
+	    !strings_room(&r->columns->strings, format->string_cnt, taken.string_bytes))
 		return -ENOMEM;
 	if (format->kind == QSLOG_SITE_LOG)
 		err = arguments_record(r, format, COLUMNS_SHAPE_LOG, slot,
@@ -695,7 +715,7 @@ int rows_record(struct rows *r, const struct catalog_out *c, const struct clock_
 {
 	const int64_t ns = clock_ticks(scale, record[1]);
 
-	if (__builtin_expect(format->plain && r->thread == thread &&
+	if (__builtin_expect(format->plain && !r->direct && r->thread == thread &&
 				     format->entry.seen == r->generation &&
 				     bytes == QSLOG_RECORD_HEADER_BYTES + 8u * format->arg_cnt &&
 				     !(record[0] & (QSLOG_RECORD_EXIT | QSLOG_RECORD_SPAN_ID)), 1))

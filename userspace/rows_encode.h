@@ -31,6 +31,7 @@ struct columns_block;
 
 struct rows {
 	struct columns_block *columns;
+	bool direct;  /* set it before the block begins: it will not be packed (rows_direct.h) */
 	uint32_t len; /* of all rows, in bytes */
 	uint8_t *data;	     /* as far as they have been made */
 	size_t data_len, data_cap;

@@ -35,6 +35,7 @@ int writer_block_begin(struct writer *w, int64_t ticks)
 
 	if (w->building)
 		return 0;
+	w->rows.direct = w->haste.on || !w->columns;
 	err = writer_pairs_block(w, ticks);
 	if (err)
 		return err;
@@ -132,7 +133,7 @@ static bool block_packs(struct writer *w)
 {
 	const bool many = w->columns && w->rows.len >= COLUMNS_BYTES_MIN;
 
-	w->rows.block.hasty = many && haste_before(&w->haste, writer_backlog(w));
+	w->rows.block.hasty = many && (haste_before(&w->haste, writer_backlog(w)) || w->rows.direct);
 	return many && !w->rows.block.hasty;
 }
 

@@ -98,7 +98,13 @@ void made_file_open(struct made_file *f, const char *name, uint32_t block_bytes,
 	made_file_open_options(f, name, &options);
 }
 
-bool made_seal_thread;
+bool made_behind, made_seal_thread;
+
+static unsigned int always_full(void *arg)
+{
+	(void)arg;
+	return 100;
+}
 
 void made_file_open_options(struct made_file *f, const char *name, struct writer_options *options)
 {
@@ -109,6 +115,8 @@ void made_file_open_options(struct made_file *f, const char *name, struct writer
 	snprintf(f->tail, sizeof(f->tail), "%s.tail", f->path);
 	options->path = f->path;
 	options->seal_thread |= made_seal_thread;
+	if (made_behind)
+		options->backlog = always_full;
 	assert_int_equal(writer_open(&f->w, options), 0);
 	f->process = writer_process_add(f->w, &process);
 	assert_true(f->process >= 0);

@@ -36,6 +36,7 @@ struct made_file {
 	int process, thread;
 };
 
+extern bool made_behind; /* the writers of all that are opened cannot keep up */
 extern bool made_seal_thread; /* blocks of all that are opened are packed by a thread of its own */
 /* `name` in the test's own directory; fails the test on errors. */
 void made_file_open(struct made_file *f, const char *name, uint32_t block_bytes, bool tail);

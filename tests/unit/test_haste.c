@@ -164,6 +164,89 @@ static void test_not_without_need(void **state)
 	assert_int_equal(r.lost, 0);
 }
 
+/* ---- rows that were never in columns ---- */
+
+static void string_slot(struct made_record *r, uint64_t i)
+{
+	const char text[] = "some text that is not so short";
+
+	if (i % 7 == 0)
+		made_null(r);
+	else
+		made_text(r, text, (uint32_t)(i % sizeof(text)), (uint32_t)(i % sizeof(text) + (i % 5 == 0)));
+}
+
+/* Every type, spans, two threads, losses; five blocks or so. */
+static struct writer_totals mixed(const char *name, uint64_t start, bool behind,
+				  struct read_result *result)
+{
+	static const uint8_t all[] = {QSLOG_ARG_BOOL, QSLOG_ARG_CHAR, QSLOG_ARG_UINT8, QSLOG_ARG_UINT64,
+				      QSLOG_ARG_FLOAT, QSLOG_ARG_DOUBLE, QSLOG_ARG_STR, QSLOG_ARG_INT64,
+				      QSLOG_ARG_POINTER, QSLOG_ARG_BYTES};
+	struct writer_options options = {.block_bytes = 64u << 10, .tail = true};
+	struct writer_totals totals;
+	struct made_record r;
+	struct made_file f;
+	int logs, spans, other;
+	uint64_t i, v;
+	unsigned k;
+
+	made_behind = behind;
+	made_file_open_options(&f, name, &options);
+	made_behind = false;
+	logs = made_format(&f, "{}", QSLOG_LEVEL_WARN, 10, all);
+	spans = made_span(&f, "span", 1, all + 6);
+	other = writer_thread_add(f.w, (uint32_t)f.process, 99, 2, "other");
+	for (i = 0; i < 4000; i++) {
+		const int thread = i % 16 < 12 ? f.thread : other;
+
+		v = (i + 1) * UINT64_C(0x9e3779b97f4a7c15) >> i % 64;
+		made_begin(&r, start + i * 1000);
+		for (k = 0; k < 10; k++) {
+			if (all[k] == QSLOG_ARG_STR || all[k] == QSLOG_ARG_BYTES)
+				string_slot(&r, i + k);
+			else
+				made_slot(&r, v >> k);
+		}
+		assert_int_equal(writer_record(f.w, (uint32_t)thread, (uint32_t)logs, r.words,
+					       made_end(&r, false)), 0);
+		made_begin(&r, start + i * 1000 + 300);
+		if (i % 2)
+			made_slot(&r, start + (i - 1) * 1000 + 300);
+		else
+			string_slot(&r, i);
+		assert_int_equal(writer_record(f.w, (uint32_t)thread, (uint32_t)spans, r.words,
+					       made_end(&r, i % 2)), 0);
+		if (i % 100 == 0)
+			assert_int_equal(writer_loss(f.w, (uint32_t)thread, LOSS_ARENA_FULL, i + 1), 0);
+		if (i % 333 == 0)
+			assert_int_equal(writer_flush(f.w), 0);
+	}
+	totals = made_file_close(&f);
+	file_read(result, f.path, NULL);
+	assert_int_equal(result->error | result->open_error, 0);
+	assert_int_equal(result->damages, 0);
+	return totals;
+}
+
+static void test_same_records(void **state)
+{
+	const uint64_t start = counter_now();
+	struct writer_totals packed, plain;
+	struct read_result a, b;
+
+	(void)state;
+	packed = mixed("mixed-packed", start, false, &a);
+	plain = mixed("mixed-plain", start, true, &b);
+	assert_int_equal(packed.blocks_hasty, 0);
+	assert_true(plain.blocks_hasty > 3);
+	assert_in_range(plain.text_bytes, packed.text_bytes * 9 / 10, packed.text_bytes * 11 / 10); /* estimates */
+	assert_int_equal(plain.lost, packed.lost);
+	assert_string_equal(a.lines, b.lines);
+	read_result_fini(&a);
+	read_result_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -171,6 +254,7 @@ int main(void)
 		cmocka_unit_test(test_lasts_longer_where_it_comes_again),
 		cmocka_unit_test(test_keeps_up),
 		cmocka_unit_test(test_not_without_need),
+		cmocka_unit_test(test_same_records),
 	};
 
 	return cmocka_run_group_tests(tests, helper_setup, helper_teardown);

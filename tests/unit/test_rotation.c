@@ -572,5 +572,7 @@ int main(void)
 	int failed = cmocka_run_group_tests(tests, helper_setup, helper_teardown);
 
 	made_seal_thread = true; /* and all of it again */
-	return failed | cmocka_run_group_tests_name("seal thread", tests, helper_setup, helper_teardown);
+	failed |= cmocka_run_group_tests_name("seal thread", tests, helper_setup, helper_teardown);
+	made_behind = true;
+	return failed | cmocka_run_group_tests_name("behind", tests, helper_setup, helper_teardown);
 }
