@@ -105,6 +105,7 @@ look() { # look build|check|fuzz
 		[ "$1" = check ] && need cmocka compiles "$CC" c stdarg.h stddef.h stdint.h setjmp.h cmocka.h
 	fi
 	[ "$1" = check ] && need python3 have python3
+	[ "$1" = check ] && need e2fsprogs have mkfs.ext4
 	[ "$1" = check ] && need bpftrace have bpftrace
 	[ "$1" = check ] && need perf perf version
 	[ "$1" = check ] && need c++ compiles "$CXX" c++ cstdint
