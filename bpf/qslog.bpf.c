@@ -144,6 +144,14 @@ struct copy {
 	__u64 untracked;  /* records of arenas that have no state */
 };
 
+/* Only one pull runs at a time. On the stack the verifier would follow what it holds. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct copy);
+} pull_copy SEC(".maps");
+
 /* Where the next chunk begins. */
 struct place {
 	__u64 sent;	 /* as the state says */
@@ -158,17 +166,22 @@ static __always_inline bool arena_overrun(const struct copy *c, __u64 sent)
 				       sent < c->life.last_born);
 }
 
-/* A loop of the kernel's, since the verifier would walk an open one many times over. */
+/* A loop of the kernel's, since the verifier would walk an open one many times over. (Only a sleepable
+ * one has a task: the stack is short.) */
 struct mark_loop {
 	const struct copy *copy;
-	struct task_struct *task;
 	__u64 oldest;
 	struct qslog_mark best;
 	long err;
 };
+struct mark_loop_sleepable {
+	struct mark_loop loop;
+	struct task_struct *task;
+};
 
 /* The newest first, and not the one that the owner may be about to write. */
-static __always_inline long mark_look(__u32 index, struct mark_loop *loop, const bool sleepable)
+static __always_inline long mark_look(__u32 index, struct mark_loop *loop, struct task_struct *task,
+				      const bool sleepable)
 {
 	const struct copy *c = loop->copy;
 	__u64 at = (c->head.mark_cnt - 1 - index) & (QSLOG_MARKS - 1);
@@ -176,7 +189,7 @@ static __always_inline long mark_look(__u32 index, struct mark_loop *loop, const
 
 	loop->err = user_read(&mark, sizeof(mark),
 			      c->address + __builtin_offsetof(struct qslog_arena, marks) +
-				      at * sizeof(mark), loop->task, sleepable);
+				      at * sizeof(mark), task, sleepable);
 	if (loop->err || mark.pos < loop->oldest)
 		return 1;
 	loop->best = mark;
@@ -185,25 +198,29 @@ static __always_inline long mark_look(__u32 index, struct mark_loop *loop, const
 
 static long mark_step(__u32 index, struct mark_loop *loop)
 {
-	return mark_look(index, loop, false);
+	return mark_look(index, loop, NULL, false);
 }
 
-static long mark_step_sleepable(__u32 index, struct mark_loop *loop)
+static long mark_step_sleepable(__u32 index, struct mark_loop_sleepable *sleepable)
 {
-	return mark_look(index, loop, true);
+	return mark_look(index, &sleepable->loop, sleepable->task, true);
 }
 
 /* The oldest mark from `oldest` on; 0: there is none, or its owner writes them just now. */
 static __always_inline int mark_find(struct copy *c, __u64 oldest, struct qslog_mark *out,
 				     struct task_struct *task, const bool sleepable)
 {
-	struct mark_loop loop = {c, task, oldest, {~0ull, 0}, 0};
+	struct mark_loop loop = {c, oldest, {~0ull, 0}, 0};
 	__u64 cnt;
 
-	if (sleepable)
-		bpf_loop(QSLOG_MARKS - 1, mark_step_sleepable, &loop, 0);
-	else
+	if (sleepable) {
+		struct mark_loop_sleepable other = {loop, task};
+
+		bpf_loop(QSLOG_MARKS - 1, mark_step_sleepable, &other, 0);
+		loop = other.loop;
+	} else {
 		bpf_loop(QSLOG_MARKS - 1, mark_step, &loop, 0);
+	}
 	if (loop.err || loop.best.pos == ~0ull ||
 	    user_read(&cnt, sizeof(cnt),
 		      c->address + __builtin_offsetof(struct qslog_arena, mark_cnt), task, sleepable) ||
@@ -326,13 +343,17 @@ static __always_inline int chunk_copy(struct copy *c, struct arena_state *state,
 struct chunk_loop {
 	struct copy *copy;
 	struct arena_state *state;
-	struct task_struct *task;
 	struct place place;
 };
+struct chunk_loop_sleepable {
+	struct chunk_loop loop;
+	struct task_struct *task;
+};
 
-static __always_inline long chunk_next(struct chunk_loop *loop, const bool sleepable)
+static __always_inline long chunk_next(struct chunk_loop *loop, struct task_struct *task,
+				       const bool sleepable)
 {
-	int more = chunk_copy(loop->copy, loop->state, &loop->place, loop->task, sleepable);
+	int more = chunk_copy(loop->copy, loop->state, &loop->place, task, sleepable);
 
 	if (more == -2)
 		loop->place.sent = loop->place.from = *(volatile __u64 *)&loop->state->sent;
@@ -341,17 +362,18 @@ static __always_inline long chunk_next(struct chunk_loop *loop, const bool sleep
 
 static long chunk_step(__u32 index, struct chunk_loop *loop)
 {
-	return chunk_next(loop, false);
+	return chunk_next(loop, NULL, false);
 }
 
-static long chunk_step_sleepable(__u32 index, struct chunk_loop *loop)
+static long chunk_step_sleepable(__u32 index, struct chunk_loop_sleepable *sleepable)
 {
-	return chunk_next(loop, true);
+	return chunk_next(&sleepable->loop, sleepable->task, true);
 }
 
 static __always_inline struct arena_state *state_get(struct copy *c)
 {
-	struct arena_state *state = bpf_map_lookup_elem(&arenas, &c->id);
+	struct arena_id id = c->id; /* a key may not be in memory of any kind */
+	struct arena_state *state = bpf_map_lookup_elem(&arenas, &id);
 	__u32 tgid = c->tgid;
 	struct proc_entry *proc;
 
@@ -365,8 +387,8 @@ static __always_inline struct arena_state *state_get(struct copy *c)
 	__sync_fetch_and_add(&proc->arenas, 1);
 	/* Those that were there before the tracer got their state from the baseline; so this one
 	 * is new, and everything in it, from position 0 on, is to be accounted for. */
-	bpf_map_update_elem(&arenas, &c->id, (const void *)&state_zero, BPF_NOEXIST);
-	state = bpf_map_lookup_elem(&arenas, &c->id);
+	bpf_map_update_elem(&arenas, &id, (const void *)&state_zero, BPF_NOEXIST);
+	state = bpf_map_lookup_elem(&arenas, &id);
 	if (!state)
 		trouble_count(TROUBLE_STATE_FULL);
 	return state;
@@ -464,21 +486,31 @@ static __always_inline void arena_copy(struct copy *c, struct task_struct *task,
 	if (sleepable && pull_baseline) {
 		state_baseline(c, state, task, sleepable);
 	} else {
-		struct chunk_loop loop = {.copy = c, .state = state, .task = task};
+		struct chunk_loop_sleepable all = {.loop = {.copy = c, .state = state}, .task = task};
+		struct chunk_loop *loop = &all.loop;
 		__u32 rounds = ring / CHUNK_DATA_MAX + 4; /* the wrap, and others in between */
 
-		loop.place.sent = loop.place.from = *(volatile __u64 *)&state->sent;
+		loop->place.sent = loop->place.from = *(volatile __u64 *)&state->sent;
 		state->failed = 0;
-		if (arena_overrun(c, loop.place.sent) &&
-		    !arena_resync(c, &loop.place, task, sleepable))
+		if (arena_overrun(c, loop->place.sent) &&
+		    !arena_resync(c, &loop->place, task, sleepable))
 			(void)failed(state, TROUBLE_OVERWRITTEN);
 		else if (sleepable)
-			bpf_loop(rounds, chunk_step_sleepable, &loop, 0);
+			bpf_loop(rounds, chunk_step_sleepable, &all, 0);
 		else
-			bpf_loop(rounds, chunk_step, &loop, 0);
+			bpf_loop(rounds, chunk_step, loop, 0);
 	}
 	if (owned)
 		state->busy = 0;
+}
+
+/* The same for the current process. A global function is verified once in each program, and not anew in
+ * every state of the loops that lead to it. */
+__noinline int arena_copy_own(struct copy *c)
+{
+	if (c)
+		arena_copy(c, NULL, false);
+	return 0;
 }
 
 static __always_inline void wake_tracer(bool now)
@@ -498,7 +530,7 @@ static __always_inline void wake_tracer(bool now)
 /* --- all arenas of a process */
 
 struct walk {
-	struct copy copy;
+	struct copy *copy;
 	struct task_struct *task;
 	struct process_registries *known;
 	__u64 table;
@@ -507,14 +539,17 @@ struct walk {
 
 static __always_inline long walk_arena(__u32 index, struct walk *w, const bool sleepable)
 {
-	if (user_read(&w->copy.address, sizeof(w->copy.address), w->table + index * 8ull, w->task,
+	if (user_read(&w->copy->address, sizeof(w->copy->address), w->table + index * 8ull, w->task,
 		      sleepable)) {
 		trouble_count(TROUBLE_READ_FAILED);
-		w->copy.unreadable++;
+		w->copy->unreadable++;
 		return 0;
 	}
-	w->copy.id.arena = index;
-	arena_copy(&w->copy, w->task, sleepable);
+	w->copy->id.arena = index;
+	if (sleepable)
+		arena_copy(w->copy, w->task, true);
+	else
+		arena_copy_own(w->copy);
 	return 0;
 }
 
@@ -531,7 +566,7 @@ static long walk_harvest(__u32 index, struct walk *w)
 static __always_inline long registry_walk(__u32 index, struct walk *w, const bool sleepable)
 {
 	struct process_registries *known = w->known;
-	struct registry_head *registry = &w->copy.registry;
+	struct registry_head *registry = &w->copy->registry;
 	__u64 address;
 	__u32 cnt;
 
@@ -540,14 +575,14 @@ static __always_inline long registry_walk(__u32 index, struct walk *w, const boo
 	address = known->slot[index].address;
 	if (!address)
 		return 0;
-	w->copy.id.registry = known->slot[index].file;
+	w->copy->id.registry = known->slot[index].file;
 	if (user_read(registry, sizeof(*registry), address, w->task, sleepable)) {
 		if (known->slot[index].ended) { /* a library that was unloaded */
 			known->slot[index].address = 0;
 			return 0;
 		}
 		trouble_count(TROUBLE_READ_FAILED);
-		w->copy.unreadable++;
+		w->copy->unreadable++;
 		return 0;
 	}
 	if (!registry->magic) /* not initialised yet */
@@ -582,16 +617,16 @@ static long registry_harvest(__u32 index, struct walk *w)
 /* What the arenas' own states do not say. */
 static __always_inline void walk_note(const struct walk *w, struct proc_entry *proc)
 {
-	proc->unreadable = w->copy.unreadable;
-	proc->untracked = w->copy.untracked;
+	proc->unreadable = w->copy->unreadable;
+	proc->untracked = w->copy->untracked;
 	if (w->no_arena > proc->no_arena)
 		proc->no_arena = w->no_arena;
 }
 
-static __always_inline void walk_init(struct walk *w)
+static __always_inline void walk_init(struct walk *w, struct copy *c)
 {
-	w->copy.unreadable = *(volatile __u32 *)&zero;
-	w->copy.untracked = *(volatile __u64 *)&zero;
+	__builtin_memset(c, 0, sizeof(*c));
+	w->copy = c;
 	w->no_arena = *(volatile __u64 *)&zero;
 }
 
@@ -673,7 +708,7 @@ static __always_inline int record_hit(__u64 record)
 	c.id.arena = known->arena;
 	c.address = known->address;
 	c.entry = CHUNK_PUSH;
-	arena_copy(&c, NULL, false);
+	arena_copy_own(&c);
 	wake_tracer(*(volatile __u32 *)&tracer_sleeps &&
 		    __sync_val_compare_and_swap(&tracer_sleeps, 1, 0));
 	return 0;
@@ -697,9 +732,10 @@ SEC("iter.s/task")
 int pull_task(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
+	__u32 tgid, first = 0;
 	struct proc_entry *proc;
 	struct walk w = {};
-	__u32 tgid;
+	struct copy *c;
 
 	if (!task)
 		return 0;
@@ -710,19 +746,22 @@ int pull_task(struct bpf_iter__task *ctx)
 	if (!proc || proc->harvested || proc->executes || proc->pulled == pull_number || !task->mm)
 		return 0;
 	proc->pulled = pull_number; /* once per process, whichever thread comes first */
+	c = bpf_map_lookup_elem(&pull_copy, &first);
+	if (!c)
+		return 0;
 	w.task = task;
-	walk_init(&w);
+	walk_init(&w, c);
 	/* What those hold now would leave a hole behind what was taken as a chosen site recorded. */
-	w.copy.untaken = *(volatile __u32 *)&chosen_hit.state == CHOSEN_TAKEN &&
-			 chosen_hit.process == proc->process;
-	w.copy.entry = CHUNK_PULL;
-	w.copy.tgid = tgid;
-	w.copy.id.process = proc->process;
-	w.known = bpf_map_lookup_elem(&registries, &w.copy.id.process);
+	c->untaken = *(volatile __u32 *)&chosen_hit.state == CHOSEN_TAKEN &&
+		     chosen_hit.process == proc->process;
+	c->entry = CHUNK_PULL;
+	c->tgid = tgid;
+	c->id.process = proc->process;
+	w.known = bpf_map_lookup_elem(&registries, &c->id.process);
 	bpf_loop(PROCESS_REGISTRIES_MAX, registry_pull, &w, 0);
 	/* Is it still the same? What was not readable meanwhile was not there any more. */
 	proc = bpf_map_lookup_elem(&procs, &tgid);
-	if (!proc || proc->process != w.copy.id.process || proc->harvested || proc->executes)
+	if (!proc || proc->process != c->id.process || proc->harvested || proc->executes)
 		return 0;
 	walk_note(&w, proc);
 	if (pull_baseline)
@@ -736,17 +775,18 @@ static __always_inline int harvest(bool last)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct proc_entry *proc = bpf_map_lookup_elem(&procs, &tgid);
+	struct copy copy, *c = &copy;
 	struct walk w = {};
 
 	if (!proc || proc->harvested)
 		return 0;
 	__sync_fetch_and_add(&harvests, 1);
-	walk_init(&w);
-	w.copy.entry = CHUNK_HARVEST;
-	w.copy.last = last;
-	w.copy.tgid = tgid;
-	w.copy.id.process = proc->process;
-	w.known = bpf_map_lookup_elem(&registries, &w.copy.id.process);
+	walk_init(&w, c);
+	c->entry = CHUNK_HARVEST;
+	c->last = last;
+	c->tgid = tgid;
+	c->id.process = proc->process;
+	w.known = bpf_map_lookup_elem(&registries, &c->id.process);
 	bpf_loop(PROCESS_REGISTRIES_MAX, registry_harvest, &w, 0);
 	walk_note(&w, proc);
 	if (last)
@@ -759,6 +799,13 @@ static __always_inline int harvest(bool last)
 #include "chosen.bpf.h"
 
 /* --- push */
+
+/* Of --exe, and no event has said that it is there. A function of its own, for its stack. */
+static __noinline struct proc_entry *stranger_begin(__u32 tgid)
+{
+	process_begin((struct task_struct *)bpf_get_current_task(), 0, 0, NULL);
+	return bpf_map_lookup_elem(&procs, &tgid);
+}
 
 static __always_inline int batch(__u64 cookie, void *arena, __u64 key, __u64 from, __u64 to,
 				 __u64 records)
@@ -773,10 +820,8 @@ static __always_inline int batch(__u64 cookie, void *arena, __u64 key, __u64 fro
 		return 0;
 	}
 	proc = bpf_map_lookup_elem(&procs, &tgid);
-	if (!proc && config.exes) {
-		process_begin((struct task_struct *)bpf_get_current_task(), 0, 0, NULL);
-		proc = bpf_map_lookup_elem(&procs, &tgid);
-	}
+	if (!proc && config.exes)
+		proc = stranger_begin(tgid);
 	if (!proc || proc->harvested || proc->flags & PROCESS_SHARED)
 		return 0;
 	c.tgid = tgid;
@@ -790,7 +835,7 @@ static __always_inline int batch(__u64 cookie, void *arena, __u64 key, __u64 fro
 		trouble_count(TROUBLE_READ_FAILED);
 		return 0;
 	}
-	arena_copy(&c, NULL, false);
+	arena_copy_own(&c);
 	wake_tracer(false);
 	return 0;
 }

@@ -219,6 +219,7 @@ static void kernel_try(struct doctor *d, bool libbpf_messages)
 		.chunk = chunk_ignore,
 	};
 	struct why why = {""};
+	char text[64];
 	int err = kernel_check(&why);
 
 	if (!err)
@@ -228,7 +229,9 @@ static void kernel_try(struct doctor *d, bool libbpf_messages)
 		say(d, BAD, "BPF programs", why.text[0] ? why.text : strerror(-err), NULL);
 		return;
 	}
-	say(d, GOOD, "BPF programs", "loaded", NULL);
+	snprintf(text, sizeof(text), "loaded: %llu instructions verified",
+		 (unsigned long long)kernel_verified(d->kernel));
+	say(d, GOOD, "BPF programs", text, NULL);
 	attach_try(d, true, attach_works(d, false));
 	attach_try(d, false, attach_works(d, true));
 	iterator_try(d);

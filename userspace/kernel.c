@@ -380,6 +380,22 @@ void kernel_close(struct kernel *k)
 	free(k);
 }
 
+uint64_t kernel_verified(const struct kernel *k)
+{
+	struct bpf_program *program;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_program(program, k->skel->obj) {
+		struct bpf_prog_info info = {0};
+		uint32_t bytes = sizeof(info);
+
+		if (bpf_program__autoload(program) &&
+		    bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &bytes) == 0)
+			sum += info.verified_insns;
+	}
+	return sum;
+}
+
 const struct kernel_ends *kernel_ends_get(const struct kernel *k)
 {
 	return &k->ends;

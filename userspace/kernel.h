@@ -46,6 +46,9 @@ int kernel_check(struct why *why);
 int kernel_open(struct kernel **out, const struct kernel_options *options, struct why *why);
 void kernel_close(struct kernel *k); /* NULL is accepted */
 
+/* How many instructions the verifier went through to load them, branches and loops as often as it
+ * did: that is what a start takes. 0: the kernel does not say. */
+uint64_t kernel_verified(const struct kernel *k);
 /* Which programs are hooked to the ends of processes. */
 const struct kernel_ends *kernel_ends_get(const struct kernel *k);
 /* Attaches to a probe of our own in one way or the other (see probe_attach.h), and hits it. */

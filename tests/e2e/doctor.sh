@@ -26,6 +26,9 @@ for feature in BTF 'ring buffer' bpf_loop 'task iterator' 'uprobes by perf event
 	out "^  ok    $feature "
 done
 out '^kernel mode works here$'
+# What a start takes. (Loops in loops, each state of one with each of the other, were 1,270,000.)
+verified=$(sed -n 's/.* loaded: \([0-9]*\) instructions verified$/\1/p' "$dir/out")
+[ "${verified:-0}" -lt 250000 ] || fail "the verifier went through $verified instructions"
 grep -q '^  no' "$dir/out" && fail "root: $(cat "$dir/out")"
 
 check_as 1 "${nobody[@]}"
