@@ -33,27 +33,29 @@ static int string_put(struct columns_block *b, struct bytes *out)
 static int record_put(struct columns_block *b, struct bytes *out, struct block_shape *s, uint64_t time)
 {
 	const uint32_t i = s->rows_cnt++;
-	uint8_t *p = bytes_room(out, 3 * VARINT_BYTES_MAX + 1);
+	const size_t most = (3 + (size_t)s->arg_cnt) * VARINT_BYTES_MAX + 1; /* without strings */
+	const uint64_t *column = s->values + i;
+	uint8_t *p = bytes_room(out, most);
 	unsigned k;
 
 	if (!p)
 		return -ENOMEM;
 	p = zigzag_put(head_put(p, s->kind, s->number), (int64_t)time);
 	if (s->kind == COLUMNS_SHAPE_EXIT)
-		p = varint_put(p, columns_block_column(s, 0)[i]);
-	out->len = (size_t)(p - out->p);
-	for (k = 0; k < s->arg_cnt; k++) {
-		if (s->types[k] == QSLOG_ARG_STR || s->types[k] == QSLOG_ARG_BYTES) {
-			if (string_put(b, out))
-				return -ENOMEM;
+		p = varint_put(p, *column);
+	for (k = 0; k < s->arg_cnt; k++, column += s->cap) {
+		if (s->types[k] != QSLOG_ARG_STR && s->types[k] != QSLOG_ARG_BYTES) {
+			p = number_put(p, s->types[k], *column);
 			continue;
 		}
-		p = bytes_room(out, VARINT_BYTES_MAX);
+		out->len = (size_t)(p - out->p);
+		if (string_put(b, out))
+			return -ENOMEM;
+		p = bytes_room(out, most);
 		if (!p)
 			return -ENOMEM;
-		p = number_put(p, s->types[k], columns_block_column(s, k)[i]);
-		out->len = (size_t)(p - out->p);
 	}
+	out->len = (size_t)(p - out->p);
 	return 0;
 }
 
