@@ -166,10 +166,18 @@ static void stream_read(int *fd, char *text, size_t size)
 	text[used + (size_t)n] = '\0';
 }
 
+/* TEST_WAIT_MS: in an emulated machine loading BPF programs takes long. */
+static int64_t wait_ms(void)
+{
+	const char *given = getenv("TEST_WAIT_MS");
+
+	return given ? atoll(given) : E2E_WAIT_MS;
+}
+
 /* Reads what it prints, until `text` is in *in, or, without text, its end. */
 static void proc_pump(struct proc *p, const char *in, const char *text)
 {
-	const int64_t deadline = now_ms() + E2E_WAIT_MS;
+	const int64_t deadline = now_ms() + wait_ms();
 
 	while (!text || !strstr(in, text)) {
 		struct pollfd fds[3] = {

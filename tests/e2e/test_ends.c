@@ -250,7 +250,7 @@ int main(void)
 	};
 
 	e2e_tracefs();
-	alarm(170);
+	alarm(getenv("TEST_WAIT_MS") ? 600 : 170);
 	seed = given ? (unsigned int)strtoul(given, NULL, 10) : (unsigned int)time(NULL);
 	print_message("TEST_SEED=%u\n", seed);
 	if (only) /* a pattern of names */

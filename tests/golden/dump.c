@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "file_format.h"
 #include "reader.h"
 
 /* Threads and formats are said once, before the first record that has them, and numbered. */
@@ -120,11 +121,49 @@ static void value(const struct record_value *v)
 	}
 }
 
+static void name(const struct record_name *n)
+{
+	fputs(" \"", stdout);
+	text(stdout, n->bytes, n->len);
+	putchar('"');
+}
+
+static void off(const struct record *r)
+{
+	const struct record_cause *c = &r->off->cause;
+
+	printf("off %lld pid=%u tid=%u ns=%llu ready=%llu cpu=%u why=%u who=%u io=%d exiting=%d open=%d",
+	       (long long)r->time_ns, r->thread->process->pid, r->thread->tid,
+	       (unsigned long long)r->off->off_ns, (unsigned long long)r->off->ready_ns, r->off->cpu,
+	       c->why, c->who, c->io, c->exiting, r->off->open);
+	if (c->syscall >= 0) {
+		printf(" syscall=%d", c->syscall);
+		name(&c->syscall_name);
+	}
+	if (c->who == FILE_OFF_WHO_THREAD) {
+		printf(" by=%u/%u", c->who_pid, c->who_tid);
+		name(&c->who_name);
+	}
+	putchar('\n');
+}
+
 static void line(const struct record *r)
 {
 	static const char *const kinds[] = { "log", "enter", "exit", "loss", "line", "line_end" };
-	unsigned in = thread(r->thread), of = r->format ? format(r->format) : 0;
+	unsigned in, of;
 
+	if (r->kind == RECORD_OFF) {
+		off(r);
+		return;
+	}
+	if (r->kind == RECORD_OFF_LOST) {
+		printf("off_lost %lld ns=%llu cause=%u lost=%llu\n", (long long)r->time_ns,
+		       (unsigned long long)r->duration_ns, r->lost_cause,
+		       (unsigned long long)r->lost);
+		return;
+	}
+	in = thread(r->thread);
+	of = r->format ? format(r->format) : 0;
 	printf("%s %lld %u", kinds[r->kind], (long long)r->time_ns, in);
 	if (r->kind == RECORD_LOSS)
 		printf(" cause=%u lost=%llu", r->lost_cause, (unsigned long long)r->lost);
@@ -154,6 +193,7 @@ static void damage(void *arg, const char *path, uint64_t offset, const char *wha
 
 int main(int argc, char **argv)
 {
+	const struct reader_hint hint = { .times = true }; /* intervals off the CPU, too */
 	struct reader_totals totals;
 	const struct record *record;
 	struct reader *reader;
@@ -170,6 +210,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "dump: %s: %s\n", argv[1], strerror(-ret));
 		return 1;
 	}
+	reader_hint(reader, &hint);
 	while ((ret = reader_next(reader, &record)) == 1)
 		line(record);
 	reader_totals_get(reader, &totals);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "counter.h"
+#include "file_format.h"
 #include "recover.h"
 #include "writer.h"
 
@@ -29,9 +30,12 @@ static int must(int result, const char *what)
 	exit(1);
 }
 
+static bool with_sched; /* the next file has intervals off the CPU */
+
 static void begin(const char *name, uint32_t block_bytes, bool tail)
 {
-	struct writer_options options = { .block_bytes = block_bytes, .tail = tail };
+	struct writer_options options = { .block_bytes = block_bytes, .tail = tail,
+					  .sched = with_sched };
 	struct writer_process p = { .pid = 4711, .start_time_ns = 1767225600000000000u,
 				    .name = "example", .exe = "/usr/bin/example",
 				    .command = "example --serve 80" };
@@ -319,6 +323,48 @@ static void context(void)
 	end();
 }
 
+/* Each way of leaving the CPU and of coming back, in the time of one span and outside of it. */
+static void sched(void)
+{
+	struct writer_off offs[10];
+	uint64_t enter, now, part;
+	int f, g, i;
+
+	with_sched = true;
+	begin("sched", 0, false);
+	f = format(QSLOG_SITE_SPAN, 2, "", "", "work");
+	g = log_format(2, "i", "behind {}");
+	record_begin(0);
+	enter = at;
+	record_end(f);
+	nanosleep(&(const struct timespec){ 0, 5000000 }, NULL);
+	now = counter_now();
+	part = (now - enter) / 12;
+	for (i = 0; i < 10; i++)
+		offs[i] = (struct writer_off){
+			.process = (uint32_t)process, .tid = i == 7 ? 4712 : 4711,
+			.off = enter + part * (uint64_t)(i + 1), .ready = enter + part * (uint64_t)(i + 1) + part / 3,
+			.on = enter + part * (uint64_t)(i + 1) + part / 2,
+			.syscall = -1, .syscall_name = "", .cpu = (uint16_t)(i % 3 ? i : 300), .who_name = "",
+			.why = (uint8_t)(i % (FILE_OFF_OTHER + 1)), .who = (uint8_t)(i % 4),
+		};
+	offs[1].syscall = 230, offs[1].syscall_name = "clock_nanosleep";
+	offs[2].flags = FILE_OFF_IO;
+	offs[3].who_pid = 99, offs[3].who_tid = 100, offs[3].who_name = "hel\x1b per";
+	offs[4].syscall = 230, offs[4].syscall_name = "clock_nanosleep";
+	offs[7].syscall = 0, offs[7].syscall_name = "read", offs[7].flags = FILE_OFF_EXITING;
+	offs[7].who_pid = 99, offs[7].who_tid = 100, offs[7].who_name = "hel\x1b per";
+	offs[9].flags = FILE_OFF_OPEN;
+	must(writer_off(w, offs, 10), "intervals");
+	must(writer_off_lost(w, enter, now, FILE_OFF_LOST_RING_FULL, 7), "what is missing of them");
+	record_begin(QSLOG_RECORD_EXIT);
+	slot(enter);
+	record_end(f);
+	put(g, 1);
+	end();
+	with_sched = false;
+}
+
 static void losses(void)
 {
 	int log;
@@ -509,7 +555,7 @@ static const struct {
 	{ "types", types },	{ "spans", spans },	  { "context", context },
 	{ "losses", losses },	{ "threads", threads },	  { "formats", formats },
 	{ "tail", tail },	{ "unclosed", unclosed }, { "recovered", recovered },
-	{ "columns", columns },	{ "empty", empty },
+	{ "columns", columns },	{ "empty", empty },	  { "sched", sched },
 };
 
 int main(int argc, char **argv)

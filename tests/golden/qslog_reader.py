@@ -345,6 +345,7 @@ class Rows:
         self.pairs = []
         self.records = []
         self.tick_ns = 1
+        self.sched = False     # the header says that there are intervals off the CPU
 
     def pair(self, ticks, realtime, window):
         if abs(ticks) > TICKS_MAX or abs(realtime) > TICKS_MAX:
@@ -490,6 +491,46 @@ class Rows:
             r.cause, r.lost = cause, count
             if cause in (1, 2, 3):
                 stack.clear()
+        elif subtype == 5 and self.sched:
+            self.offs(c)
+        elif subtype == 6 and self.sched:
+            r = Record()
+            r.kind, r.time, r.length = "off_lost", c.zigzag(), c.varint()
+            r.cause, r.lost, r.order = c.varint(), c.varint(), r.time
+            if abs(r.time) > TICKS_MAX:
+                raise Damaged("a malformed loss of intervals off the CPU")
+            self.records.append(r)
+
+    def offs(self, c):
+        threads, calls, wakers, end = [], [], [], 0
+        while c.more():
+            r = Record()
+            r.kind, r.head = "off", c.number("B")
+            r.process, r.tid = self.introduced(c, threads, lambda: (c.varint(), self.u32(c.varint())))
+            if r.process not in self.processes:
+                raise Damaged("a process that was not introduced")
+            r.process = self.processes[r.process]
+            end += c.zigzag()
+            r.time, r.length = end, c.varint()
+            r.ready = c.varint() if r.head & 7 else r.length  # preempted: it was ready all the time
+            r.cpu = c.varint()
+            place = c.varint()
+            r.call = self.introduced(c, calls, lambda: (c.varint(), c.string()), place - 1) if place else None
+            r.waker = None
+            if r.head >> 3 & 3 == 3:
+                r.waker = self.introduced(c, wakers, lambda: (c.varint(), c.varint(), c.string()))
+            r.order = end - r.length // 2
+            self.records.append(r)
+
+    @staticmethod
+    def introduced(c, known, take, place=None):
+        """What was introduced at a place in this entry, or is now."""
+        place = c.varint() if place is None else place
+        if place > len(known) or place > 63:
+            raise Damaged("a malformed interval off the CPU")
+        if place == len(known):
+            known.append(take())
+        return known[place]
 
     @staticmethod
     def u32(number):
@@ -804,7 +845,7 @@ class File:
         before = len(self.rows.records)
         try:
             self.rows.block(payload)
-            if sum(r.kind != "loss" for r in self.rows.records[before:]) != h.record_cnt:
+            if sum(r.kind not in ("loss", "off", "off_lost") for r in self.rows.records[before:]) != h.record_cnt:
                 self.complain("a block has not as many records as it says")
         except Damaged as e:
             self.complain(e)
@@ -826,6 +867,8 @@ class File:
                 self.rows.tick_ns = entry.number("Q")
                 if not 1 <= self.rows.tick_ns <= 1000000000:
                     raise Refused("of a later version")
+            elif subtype == 22:
+                self.rows.sched = True
             elif subtype == 1:
                 self.rows.pair(entry.number("q"), entry.number("q"), entry.number("I"))
 
@@ -889,6 +932,20 @@ def shown(kind, value):
     return " %s:%s" % (TYPE_NAMES[kind], text)
 
 
+def shown_off(r, clock):
+    text = "%s %d" % (r.kind, clock.realtime(r.time))
+    if r.kind == "off_lost":
+        return text + " ns=%d cause=%d lost=%d" % (clock.duration(r.time, r.length), r.cause, r.lost)
+    text += " pid=%d tid=%d ns=%d ready=%d cpu=%d why=%d who=%d io=%d exiting=%d open=%d" % (
+        r.process.pid, r.tid, clock.duration(r.time, r.length), clock.duration(r.time, r.ready), r.cpu,
+        r.head & 7, r.head >> 3 & 3, r.head >> 5 & 1, r.head >> 6 & 1, r.head >> 7)
+    if r.call:
+        text += " syscall=%d %s" % (r.call[0], quoted(r.call[1]))
+    if r.waker:
+        text += " by=%d/%d %s" % (r.waker[0], r.waker[1], quoted(r.waker[2]))
+    return text
+
+
 def dump(file, out):
     seen = {"thread": {}, "format": {}}
 
@@ -901,6 +958,9 @@ def dump(file, out):
 
     records = lost = 0
     for r in file.rows.records:
+        if r.kind in ("off", "off_lost"):
+            out.write(shown_off(r, file.clock) + "\n")
+            continue
         t, f = r.thread, r.format
         thread = number("thread", "%d %d %d %s %s %s %s" % (
             t.process.pid, t.tid, t.key, quoted(t.name), quoted(t.process.name),

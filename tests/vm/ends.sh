@@ -6,7 +6,7 @@
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
-export TEST_ROUNDS=2 QSLOG_TRACE_HARVEST
+export TEST_ROUNDS=2 TEST_WAIT_MS=100000 QSLOG_TRACE_HARVEST
 ends() { # WAY NAME...
 	local only
 	QSLOG_TRACE_HARVEST=$1
