@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "clock_pair.h"
 #include "counter.h"
 #include "file_helper.h"
 #include "line_render.h"
@@ -343,16 +344,23 @@ static void test_window(void **state)
 	struct reader_hint hint = { 0 };
 	struct reader *reader;
 	struct made_file f;
-	uint64_t counter = counter_now(), n = 0, in_window = 0;
+	/* Of its own: pairs of now would say how the clock drifts, each block a little differently, and the
+	 * records are of the next minutes. */
+	const struct clock_scale scale = { .mult = UINT64_C(1) << 32, .hz = 1000000000,
+					   .kind = COUNTER_KIND };
+	const struct clock_pair pairs[] = { { 0, 1, 0 }, { INT64_C(1) << 40, (INT64_C(1) << 40) + 1, 0 } };
+	struct writer_options options = { .block_bytes = 8192, .scale = &scale, .pairs = pairs,
+					  .pair_cnt = 2, .pairs_only = true };
+	uint64_t counter = 0, n = 0, in_window = 0;
 	int64_t first = 0;
 	unsigned i;
 	int format;
 
 	(void)state;
-	made_file_open(&f, "window", 8192, false);
+	made_file_open_options(&f, "window", &options);
 	format = made_format(&f, "{}", QSLOG_LEVEL_INFO, 1, types);
 	for (i = 0; i < 100000; i++) /* 100 seconds and more */
-		made_u64(&f, f.thread, format, counter += 1u << 22, i);
+		made_u64(&f, f.thread, format, counter += 1u << 20, i);
 	made_file_close(&f);
 	assert_int_equal(reader_open(&reader, f.path, NULL, NULL), 0);
 	while (reader_next(reader, &record) > 0) {
