@@ -416,6 +416,9 @@ static void tail_judge(struct reader *r)
 	/* the block that was being written when the writer died is in the tail as well */
 	if (r->in.cut_off && !(wanted && t->sequence == r->in.last_sequence + 1))
 		block_in_damage(&r->in, r->in.path, r->in.cut_off_at, "the file ends within a block");
+	else if (wanted && t->sequence > r->in.last_sequence + 1)
+		block_in_damage(&r->in, r->in.path, r->in.size,
+				"blocks are missing between the file and its tail");
 }
 
 int reader_open(struct reader **out, const char *path, reader_damage_fn *damage, void *damage_arg)

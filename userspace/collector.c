@@ -301,6 +301,10 @@ static void *collector_main(void *arg)
 			noted_ns = now;
 		}
 		if (stop) {
+			/* Levels go off one after the other: the file ends before the first does. */
+			ingest_process_window(c->process, 0,
+					      counter_read(counter_kind_of(qslog_priv_clock())));
+			qslog_priv_collector_levels(0);
 			while (arenas_visit(c, &most)) /* calls that were under way */
 				;
 			c->refused |= ingest_settle(c->process) != 0;
@@ -557,11 +561,9 @@ int qslog_stop(void)
 	write_signals_block(&saved, &pending);
 	pthread_mutex_lock(&c->lock);
 	if (collector_runs(c)) {
-		qslog_priv_collector_levels(0);
 		__atomic_store_n(&c->stop, 1, __ATOMIC_SEQ_CST);
 		qslog_priv_collector_wake();
 		pthread_join(c->thread, NULL);
-		qslog_priv_collector_levels_again();
 		__atomic_store_n(&qslog_priv_process.collector, QSLOG_COLLECTOR_OFF,
 				 __ATOMIC_RELEASE);
 		err = output_close(c);

@@ -319,7 +319,8 @@ static void record_check(const struct record *r, const struct shared *s, unsigne
 			 (unsigned long long)r->values[1].u, (unsigned long long)own->next - 1);
 	own->next = r->values[1].u + 1;
 	own->delivered++;
-	if (expect != EXPECT_SUM && expect != EXPECT_CRASH && expect < EXPECT_PART && own->next > own->delivered + own->lost)
+	if (expect != EXPECT_SUM && expect != EXPECT_CRASH && expect < EXPECT_STOPPED &&
+	    own->next > own->delivered + own->lost)
 		fail_msg("thread %u: at sequence %llu there are %llu records and %llu lost before "
 			 "it: a gap that was not counted", index,
 			 (unsigned long long)r->values[1].u, (unsigned long long)own->delivered - 1,
@@ -331,6 +332,8 @@ static void thread_check(const struct shared_thread *t, unsigned int i, const st
 {
 	const uint64_t accounted = seen->delivered + seen->lost;
 	const bool ok = expect >= EXPECT_PART ? seen->delivered <= t->issued :
+			expect == EXPECT_STOPPED ?
+			accounted >= t->at_end && accounted >= seen->next :
 			expect == EXPECT_AT_LEAST ? accounted >= t->at_end :
 			expect == EXPECT_IN_FLIGHT || expect == EXPECT_CRASH ?
 			accounted >= t->issued && accounted <= t->issued + 1 :

@@ -63,6 +63,7 @@ enum expect {
 	EXPECT_IN_FLIGHT, /* as ALL, or one more, for a call that had not returned */
 	EXPECT_CRASH,	 /* as SUM, or one more */
 	EXPECT_AT_LEAST, /* at_end <= delivered + lost */
+	EXPECT_STOPPED,	 /* the same, but a loss may be noted before or after its gap */
 	EXPECT_PART,	 /* some are missing: order, no duplicates, no damage */
 	EXPECT_TORN,	 /* likewise, but the writer was killed: the tail may end amid a write */
 };

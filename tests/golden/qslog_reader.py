@@ -908,6 +908,8 @@ class File:
             self.complain("the tail ends within a frame")
         if self.cut and not (wanted and tail.sequence == (self.sequence or 0) + 1):
             self.complain("the file ends within a block")
+        elif wanted and tail.sequence > (self.sequence or 0) + 1:
+            self.complain("blocks are missing between the file and its tail")
         if not wanted or not tail.rows:
             return
         self.has_tail = True

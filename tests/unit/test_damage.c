@@ -640,6 +640,54 @@ static void test_tail_damage(void **state)
 	free(file);
 }
 
+/* What a machine that lost its power may leave: blocks of the file are gone, its tail is there. */
+static void test_blocks_before_tail_missing(void **state)
+{
+	static const uint8_t u64_type[1] = { QSLOG_ARG_UINT64 };
+	size_t tail_len, lens[4];
+	uint64_t now = counter_now(), cnt = 0, sealed[4];
+	struct writer_totals totals = { .blocks = 0 };
+	struct read_result got;
+	struct made_file f;
+	uint8_t *tail, *file;
+	char copy[160], copy_tail[168];
+	int format, i, blocks;
+
+	(void)state;
+	made_file_open(&f, "emptied", 8192, true);
+	format = made_format(&f, "{}", QSLOG_LEVEL_INFO, 1, u64_type);
+	for (blocks = 0; blocks < 4; blocks++) {
+		free(bytes_load(f.path, &lens[blocks]));
+		sealed[blocks] = cnt;
+		while (blocks < 3 && totals.blocks == (uint64_t)blocks) {
+			made_u64(&f, f.thread, format, now += 1000, cnt++);
+			writer_totals_get(f.w, &totals);
+		}
+	}
+	for (i = 0; i < 10; i++)
+		made_u64(&f, f.thread, format, now += 1000, cnt++);
+	assert_int_equal(writer_flush(f.w), 0);
+	tail = bytes_load(f.tail, &tail_len);
+	file = bytes_load(f.path, &lens[3]);
+	made_file_close(&f);
+	snprintf(copy, sizeof(copy), "%s/copy", helper_dir());
+	snprintf(copy_tail, sizeof(copy_tail), "%s.tail", copy);
+	bytes_store(copy_tail, tail, tail_len);
+	for (blocks = 0; blocks < 4; blocks++) {
+		bytes_store(copy, file, lens[blocks]);
+		file_read(&got, copy, NULL);
+		assert_int_equal(got.error, 0);
+		assert_int_equal(got.cnt, sealed[blocks] + 10);
+		assert_int_equal(got.damages, blocks < 3);
+		if (blocks < 3)
+			assert_non_null(strstr(got.damage, "missing between the file and its tail"));
+		read_result_fini(&got);
+	}
+	assert_int_equal(unlink(copy_tail), 0);
+	free(tail);
+	free(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -656,6 +704,7 @@ int main(void)
 		cmocka_unit_test(test_lying_index),
 		cmocka_unit_test(test_malicious_rows),
 		cmocka_unit_test(test_tail_damage),
+		cmocka_unit_test(test_blocks_before_tail_missing),
 	};
 
 	return cmocka_run_group_tests(tests, sample_make, sample_free);
