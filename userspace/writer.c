@@ -39,8 +39,11 @@ int writer_open(struct writer **out, const struct writer_options *options)
 	*out = NULL;
 	if (profile >= sizeof(profiles) / sizeof(profiles[0]))
 		return -EINVAL;
-	if (!block_bytes)
+	if (!block_bytes) {
 		block_bytes = profiles[profile].block_bytes;
+		if (options->seal_thread) /* there are two of them, and 64 MiB are enough */
+			block_bytes -= block_bytes / 4;
+	}
 	if (!options->path || block_bytes < BLOCK_BYTES_MIN || block_bytes > BLOCK_BYTES_MAX ||
 	    options->tick_ns > NS_PER_SECOND)
 		return -EINVAL;
