@@ -44,7 +44,7 @@ struct registry_head {
 };
 
 /* Kernels before 6.13 give the functions that call each other 512 bytes of stack together. */
-struct copy {
+struct copying {
 	union {
 		struct arena_head head;
 		struct registry_head registry; /* before its arenas are visited */
@@ -65,7 +65,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct copy);
+	__type(value, struct copying);
 } pull_copy SEC(".maps");
 
 /* Where the next chunk begins. */
@@ -76,7 +76,7 @@ struct place {
 };
 
 /* What comes next has been overwritten, or is of a thread that is no longer known. */
-static __always_inline bool arena_overrun(const struct copy *c, __u64 sent)
+static __always_inline bool arena_overrun(const struct copying *c, __u64 sent)
 {
 	return sent < c->head.head && (c->head.reserve - sent > c->head.mask + 1 ||
 				       sent < c->life.last_born);
@@ -85,7 +85,7 @@ static __always_inline bool arena_overrun(const struct copy *c, __u64 sent)
 /* A loop of the kernel's, since the verifier would walk an open one many times over. (Only a sleepable
  * one has a task: the stack is short.) */
 struct mark_loop {
-	const struct copy *copy;
+	const struct copying *copy;
 	__u64 oldest;
 	struct qslog_mark best;
 	long err;
@@ -99,7 +99,7 @@ struct mark_loop_sleepable {
 static __always_inline long mark_look(__u32 index, struct mark_loop *loop, struct task_struct *task,
 				      const bool sleepable)
 {
-	const struct copy *c = loop->copy;
+	const struct copying *c = loop->copy;
 	__u64 at = (c->head.mark_cnt - 1 - index) & (QSLOG_MARKS - 1);
 	struct qslog_mark mark;
 
@@ -123,7 +123,7 @@ static long mark_step_sleepable(__u32 index, struct mark_loop_sleepable *sleepab
 }
 
 /* The oldest mark from `oldest` on; 0: there is none, or its owner writes them just now. */
-static __always_inline int mark_find(struct copy *c, __u64 oldest, struct qslog_mark *out,
+static __always_inline int mark_find(struct copying *c, __u64 oldest, struct qslog_mark *out,
 				     struct task_struct *task, const bool sleepable)
 {
 	struct mark_loop loop = {c, oldest, {~0ull, 0}, 0};
@@ -147,7 +147,7 @@ static __always_inline int mark_find(struct copy *c, __u64 oldest, struct qslog_
 }
 
 /* From the oldest mark that cannot be overwritten soon; 1: found. */
-static __always_inline int arena_resync(struct copy *c, struct place *place,
+static __always_inline int arena_resync(struct copying *c, struct place *place,
 					struct task_struct *task, const bool sleepable)
 {
 	__u64 ring = c->head.mask + 1, oldest;
@@ -185,7 +185,7 @@ static __always_inline int failed(struct arena_state *state, enum trouble why)
 
 /* One chunk from place->from on. 1: there may be more; 0: done; -1: not now; -2: somebody else did
  * it meanwhile. */
-static __always_inline int chunk_copy(struct copy *c, struct arena_state *state, struct place *place,
+static __always_inline int chunk_copy(struct copying *c, struct arena_state *state, struct place *place,
 				      struct task_struct *task, const bool sleepable)
 {
 	__u64 ring = c->head.mask + 1, end = c->head.head, from = place->from, data, after;
@@ -257,7 +257,7 @@ static __always_inline int chunk_copy(struct copy *c, struct arena_state *state,
 }
 
 struct chunk_loop {
-	struct copy *copy;
+	struct copying *copy;
 	struct arena_state *state;
 	struct place place;
 };
@@ -286,7 +286,7 @@ static long chunk_step_sleepable(__u32 index, struct chunk_loop_sleepable *sleep
 	return chunk_next(&sleepable->loop, sleepable->task, true);
 }
 
-static __always_inline struct arena_state *state_get(struct copy *c)
+static __always_inline struct arena_state *state_get(struct copying *c)
 {
 	struct arena_id id = c->id; /* a key may not be in memory of any kind */
 	struct arena_state *state = bpf_map_lookup_elem(&arenas, &id);
@@ -312,7 +312,7 @@ static __always_inline struct arena_state *state_get(struct copy *c)
 
 /* An arena that was there before the tracer: from the newest mark on. Records in front of the
  * tracer's start are passed over by their timestamps. */
-static __always_inline void state_baseline(struct copy *c, struct arena_state *state,
+static __always_inline void state_baseline(struct copying *c, struct arena_state *state,
 					   struct task_struct *task, const bool sleepable)
 {
 	__u64 sent = state->sent;
@@ -342,7 +342,7 @@ static __always_inline void raise(__u64 *value, __u64 to, const bool last)
 		__sync_val_compare_and_swap(value, now, to);
 }
 
-static __always_inline void state_note(struct arena_state *state, const struct copy *c)
+static __always_inline void state_note(struct arena_state *state, const struct copying *c)
 {
 	const bool last = c->last;
 
@@ -360,7 +360,7 @@ static __always_inline void state_note(struct arena_state *state, const struct c
  * process and is hostile: what does not add up is counted and left alone; wrong positions can
  * only spoil the process's own records.
  */
-static __always_inline void arena_copy(struct copy *c, struct task_struct *task, const bool sleepable)
+static __always_inline void arena_copy(struct copying *c, struct task_struct *task, const bool sleepable)
 {
 	const bool harvest = c->entry == CHUNK_HARVEST;
 	struct arena_state *state;
@@ -422,7 +422,7 @@ static __always_inline void arena_copy(struct copy *c, struct task_struct *task,
 
 /* The same for the current process. A global function is verified once in each program, and not anew in
  * every state of the loops that lead to it. */
-__noinline int arena_copy_own(struct copy *c)
+__noinline int arena_copy_own(struct copying *c)
 {
 	if (c)
 		arena_copy(c, NULL, false);

@@ -7,7 +7,7 @@
 #define QSLOG_ARENA_WALK_BPF_H
 
 struct walk {
-	struct copy *copy;
+	struct copying *copy;
 	struct task_struct *task;
 	struct process_registries *known;
 	__u64 table;
@@ -100,7 +100,7 @@ static __always_inline void walk_note(const struct walk *w, struct proc_entry *p
 		proc->no_arena = w->no_arena;
 }
 
-static __always_inline void walk_init(struct walk *w, struct copy *c)
+static __always_inline void walk_init(struct walk *w, struct copying *c)
 {
 	__builtin_memset(c, 0, sizeof(*c));
 	w->copy = c;

@@ -58,7 +58,7 @@ static __always_inline int record_hit(__u64 record)
 	__u32 tgid = id >> 32;
 	struct proc_entry *proc = bpf_map_lookup_elem(&procs, &tgid);
 	struct thread_arena *known;
-	struct copy c = {};
+	struct copying c = {};
 
 	if (!proc || proc->harvested || proc->flags & PROCESS_SHARED)
 		return 0;

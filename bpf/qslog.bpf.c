@@ -119,7 +119,7 @@ int pull_task(struct bpf_iter__task *ctx)
 	__u32 tgid, first = 0;
 	struct proc_entry *proc;
 	struct walk w = {};
-	struct copy *c;
+	struct copying *c;
 
 	if (!task)
 		return 0;
@@ -159,7 +159,7 @@ static __always_inline int harvest(bool last)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct proc_entry *proc = bpf_map_lookup_elem(&procs, &tgid);
-	struct copy copy, *c = &copy;
+	struct copying copy, *c = &copy;
 	struct walk w = {};
 
 	if (!proc || proc->harvested)
@@ -196,7 +196,7 @@ static __always_inline int batch(__u64 cookie, void *arena, __u64 key, __u64 fro
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct proc_entry *proc;
-	struct copy c = {};
+	struct copying c = {};
 
 	if (tgid == config.selftest_tgid && key == SELFTEST_KEY) {
 		if (from == 1 && to == 2 && records == 3 && (__u32)cookie == SELFTEST_COOKIE)

@@ -41,7 +41,7 @@ after=0"
 	equal "--nice 0" "$(cat "$dir/said")" "before=0 during=0 own=0
 after=0"
 	# somebody else is in it: a copy, that has nothing else to inherit
-	in_session 'tail -f /dev/null <&- >&- 2>&- & trap "kill $!" EXIT; ' -v -p "$app" -o "$dir/x.qslog" </dev/null
+	in_session "cat '$dir/never' >/dev/null & "'trap "kill $!" EXIT; ' -v -p "$app" -o "$dir/x.qslog" </dev/null
 	equal "a session with others" "$(cat "$dir/said")" "note
 before=0 during=0 own=-15
 after=0"
