@@ -31,6 +31,8 @@
 #include "reader.h"
 #include "recover.h"
 
+#define PATHS_MAX 1024u
+
 static char folder[PATH_MAX - 256];
 
 int e2e_setup(void **state)
@@ -68,15 +70,21 @@ int e2e_teardown(void **state)
 	return listed ? listed : rmdir(folder);
 }
 
-/* The strings of the last few calls stay valid. */
+/* Strings stay valid, and the same one is the same again: a loop over thousands of rounds asks for few. */
 static const char *path_join(const char *base, const char *name)
 {
-	static char paths[16][PATH_MAX];
-	static unsigned int next;
-	char *path = paths[next++ % 16];
+	static char *paths[PATHS_MAX];
+	char path[PATH_MAX];
+	unsigned int i;
 
-	snprintf(path, PATH_MAX, "%s/%s", base, name);
-	return path;
+	snprintf(path, sizeof(path), "%s/%s", base, name);
+	for (i = 0; i < PATHS_MAX && paths[i]; i++)
+		if (strcmp(paths[i], path) == 0)
+			return paths[i];
+	assert_true(i < PATHS_MAX);
+	paths[i] = strdup(path);
+	assert_non_null(paths[i]);
+	return paths[i];
 }
 
 const char *e2e_path(const char *name)
