@@ -54,6 +54,8 @@
 #define COUNTER_LOOK_NS 10000000
 /* A tracer that attaches takes less, from its first probe to the time from which on it records. */
 #define AHEAD_FOR_NS 1000000000u
+/* So many steps is the coarse clock behind at most: ticks come late, and one was seen left out. */
+#define AHEAD_STEPS 4u
 /* Between two looks at whether the collector has made room, with QSLOG_ON_FULL_BLOCK. */
 #define BLOCK_NS 20000
 
@@ -962,7 +964,7 @@ static int counter_leave(void)
 	thread_state.ticks = (uint64_t)(((wide)(thread_state.since_counter - counter) << 32) /
 					(thread_state.since_ns - ns));
 	thread_state.last = thread_state.since_counter;
-	thread_state.ahead_ns = (uint64_t)step.tv_nsec;
+	thread_state.ahead_ns = (uint64_t)step.tv_nsec * AHEAD_STEPS;
 	thread_state.limit = 0;
 	thread_state.no_counter = 1;
 	return 0;
